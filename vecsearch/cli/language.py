@@ -1,4 +1,4 @@
-"""Which model fits the texts that are added first, where the user named none."""
+"""Which model fits the texts of a new collection, where the user named none."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vecsearch.cli.options import DEFAULT_EMBEDDER
+from vecsearch.types import TEXT, counted
 
 if TYPE_CHECKING:
     from vecsearch.ingest.sources.reading import Reading
 
-SAMPLE = 32  # documents that are looked at
-CHARACTERS = 2000  # of each
+Item = TypeVar("Item")
+FILES = 64  # of a folder that are looked at, spread over all of it
+ROWS, SAMPLE = 1024, 32  # rows that are read of a file, and those of them that are looked at
+CHARACTERS = 1000  # of a text, from its beginning and again from its middle
 MOST_FOREIGN = 0.3  # of the letters
+# Of the texts. Below it the default finds more of the English ones, and words find the others.
+MOST_FOREIGN_TEXTS = 1 / 3
 FEWEST_WORDS, LEAST_SHARE = 5, 0.06  # little words of a language that tell it
+FEWEST_KINDS = 3  # of these words: code and numbers repeat one or two, such as "de"
 # Little words that are frequent in a language of Latin letters. English has none of the others'.
 _LITTLE_WORDS = {
     "English": "the of and to that it you with are be this have not by how what from does your",
@@ -51,9 +56,9 @@ def fitting_model(
     encoding: str | None = None,
     csv: Mapping[str, Any] | None = None,
 ) -> str:
-    """The default model, or one of several languages that is here if the texts are not English.
+    """The default model, or one of several languages that is here if texts are not English.
 
-    A warning says which one was taken.
+    A third of those that are looked at suffices. A warning says which model was taken.
 
     Args:
         data: Files and folders; others are not looked at.
@@ -66,16 +71,18 @@ def fitting_model(
     from vecsearch.ingest.sources.reading import reading_options
 
     local = [path for path in data if isinstance(path, Path) and path.exists()]
-    if not local:
-        return DEFAULT_EMBEDDER
     reading = reading_options("skip", encoding, csv, exclude)
-    if not is_foreign(_texts(local, text_columns, reading)):
+    texts = _texts(local, text_columns[-1] if text_columns else TEXT, reading)
+    foreign = sum(is_foreign([text]) for text in texts)
+    are_foreign = is_foreign(texts)
+    if not are_foreign and not 0 < foreign >= MOST_FOREIGN_TEXTS * len(texts):
         return DEFAULT_EMBEDDER
     here = multilingual_here()
     if not here:
         return DEFAULT_EMBEDDER  # adding says what does not fit, and what to install
+    some = "the texts are" if are_foreign else f"{foreign} of {counted(len(texts), 'text')} are"
     warnings.warn(
-        f"the texts are not English, so the collection gets the model {here[0].name} "
+        f"{some} not English, so the collection gets the model {here[0].name} "
         f"(languages: {here[0].languages}); --embedder chooses another",
         stacklevel=2,
     )
@@ -100,26 +107,53 @@ def _is_latin_foreign(texts: Sequence[str]) -> bool:
     """Whether little words of another language are frequent, and those of English are not."""
     words = Counter(word for text in texts for word in _WORD.findall(text.lower()))
     total = words.total()
-    counts = {name: sum(words[word] for word in little) for name, little in _LITTLE.items()}
+    counts = {
+        name: sum(words[word] for word in little)
+        for name, little in _LITTLE.items()
+        if name == "English" or len(little & words.keys()) >= FEWEST_KINDS
+    }
     english = counts.pop("English")
-    most = max(counts.values())
+    most = max(counts.values(), default=0)
     return most >= max(FEWEST_WORDS, LEAST_SHARE * total, 2 * english + 1)
 
 
-def _texts(data: Sequence[Path], text_columns: Sequence[str], reading: Reading) -> list[str]:
-    """The beginnings of the first texts; none where the data cannot be read: adding it says why."""
+def _texts(data: Sequence[Path], text_column: str, reading: Reading) -> list[str]:
+    """Parts of texts, from all over the data.
+
+    None of what cannot be read: adding it says why.
+    """
     import pyarrow as pa
 
     from vecsearch.errors import VecsearchError
     from vecsearch.ingest.sources import open_source
-    from vecsearch.types import TEXT
+    from vecsearch.ingest.sources.folder import files_to_read
 
-    column = text_columns[-1] if text_columns else TEXT
     found: list[str] = []
-    with contextlib.suppress(VecsearchError, OSError, pa.ArrowException):
-        source = open_source(data, batch_rows=SAMPLE, text_column=column, reading=reading)
-        for batch in islice(source.batches, 1):
-            if column in batch.schema.names:
-                values = batch.column(column).slice(0, SAMPLE).to_pylist()
-                found += [value[:CHARACTERS] for value in values if isinstance(value, str)]
+    for path in data:
+        files = [path]
+        with contextlib.suppress(VecsearchError, OSError):
+            if path.is_dir():
+                files = _spread([file for _, file in files_to_read(path, reading)], FILES)
+        for file in files:
+            with contextlib.suppress(VecsearchError, OSError, pa.ArrowException):
+                source = open_source(
+                    [file], batch_rows=ROWS, text_column=text_column, reading=reading
+                )
+                batch = next(iter(source.batches), None)
+                if batch is not None and text_column in batch.schema.names:
+                    values = _spread(batch.column(text_column).to_pylist(), SAMPLE)
+                    found += [_parts_of(value) for value in values if isinstance(value, str)]
     return found
+
+
+def _spread(items: list[Item], count: int) -> list[Item]:
+    """So many of the items, at equal distances."""
+    if len(items) <= count:
+        return items
+    return [items[at * len(items) // count] for at in range(count)]
+
+
+def _parts_of(text: str) -> str:
+    """The beginning of a text and, if it is long, as much from its middle."""
+    middle = max(CHARACTERS, len(text) // 2)
+    return f"{text[:CHARACTERS]} {text[middle : middle + CHARACTERS]}"

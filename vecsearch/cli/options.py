@@ -126,6 +126,14 @@ class SearchMode(StrEnum):
 
 
 InMode = Annotated[SearchMode, typer.Option("--mode", help="Search by vectors, by words, or both.")]
+InModeOrFitting = Annotated[
+    SearchMode | None,
+    typer.Option(
+        "--mode",
+        help="Search by vectors, by words, or both. Default: vector, and hybrid for a question in "
+        "a language that the model does not know.",
+    ),
+]
 Using = Annotated[
     list[str] | None,
     typer.Option(help='A column to search by words, or "title^3" to weight it. Repeatable.'),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
+    from vecsearch.query.results import Hits
 
 
 def read_questions(path: Path) -> dict[str, str]:
@@ -66,3 +69,37 @@ def numbers_of(text: str, option: str) -> list[Any]:
             'a vector is a list of numbers in JSON, such as "[1, 0.5]"', param_hint=option
         )
     return list(json.loads(text))
+
+
+def with_words_if_unread(
+    ask: Callable[[list[str], str], list[Hits]], questions: list[str]
+) -> list[Hits]:
+    """The hits of questions by vectors; by words too for those that the model does not know.
+
+    A warning says so once.
+
+    Args:
+        ask: Searches for questions in a mode, "vector" or "hybrid".
+        questions: The questions, as texts.
+    """
+    from vecsearch.errors import ModelWarning
+
+    def ask_model(some: list[str]) -> list[Hits]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ModelWarning)
+            return ask(some, "vector")
+
+    try:
+        return ask_model(questions)
+    except ModelWarning as unread:
+        words = "searched by the words too, which --mode vector leaves out"
+        warnings.warn(ModelWarning(unread.message, command_hint=words), stacklevel=2)
+    found: list[Hits] = []
+    for question in questions:
+        try:
+            found += ask_model([question])
+        except ModelWarning:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ModelWarning)
+                found += ask([question], "hybrid")
+    return found

@@ -26,7 +26,7 @@ from vecsearch.cli.options import (
     GroupSize,
     HowFused,
     IdsFile,
-    InMode,
+    InModeOrFitting,
     Json,
     Limit,
     MinScore,
@@ -48,7 +48,13 @@ from vecsearch.cli.options import (
     names_in,
     open_for,
 )
-from vecsearch.cli.questions import is_json_list, numbers_of, read_questions, vector_of
+from vecsearch.cli.questions import (
+    is_json_list,
+    numbers_of,
+    read_questions,
+    vector_of,
+    with_words_if_unread,
+)
 from vecsearch.cli.tables import (
     Format,
     format_of,
@@ -88,7 +94,7 @@ def search(
         ),
     ] = None,
     k: Limit = 10,
-    mode: InMode = SearchMode.VECTOR,
+    mode: InModeOrFitting = None,
     using: Using = None,
     vector: BesideWords = None,
     fusion: HowFused = None,
@@ -163,7 +169,13 @@ def search(
             "timeout": timeout,
         }
 
-        ways: dict[str, Any] = {"mode": mode.value, "using": using or None, "fusion": fusion}
+        adds_words = (
+            mode is None
+            and bool(info.full_text and info.text_columns)
+            and (using, vector, fusion, min_score) == (None, None, None, None)
+        )
+        mode = mode or SearchMode.VECTOR
+        ways: dict[str, Any] = {"using": using or None, "fusion": fusion}
         beside = None if vector is None else numbers_of(vector, "--vector")
         if beside is None and mode is SearchMode.HYBRID and not info.text_columns:
             raise typer.BadParameter(
@@ -172,6 +184,11 @@ def search(
             )
 
         def find(questions: list[str]) -> list[Hits]:
+            if adds_words:
+                return with_words_if_unread(ask, questions)
+            return ask(questions, mode.value)
+
+        def ask(questions: list[str], way: str) -> list[Hits]:
             by_text = info.text_columns or mode is SearchMode.TEXT or using or beside is not None
             asked: list[Any] = [text if by_text else vector_of(text) for text in questions]
             if using and mode is SearchMode.VECTOR and beside is None:  # a text, or numbers
@@ -186,6 +203,7 @@ def search(
                     diversity=diversity,
                     rerank=rerank,
                     rerank_top=rerank_top,
+                    mode=way,
                     **ways,
                     **options,
                 )
@@ -193,7 +211,8 @@ def search(
             found = []
             for each in asked:
                 given = {"query": each} if beside is None else {"text": each, "vector": beside}
-                found.append(page_of(collection.pages(**given, size=k, **ways, **options), page))
+                pages = collection.pages(**given, size=k, mode=way, **ways, **options)
+                found.append(page_of(pages, page))
             return found
 
         def show(key: str, text: str, hits: Hits, number: int) -> None:

@@ -87,14 +87,14 @@ class Fitness:
             return ModelWarning(
                 f"{self.window.name} does not know {share:.0%} of what it reads in these texts, so "
                 "searches find little: it was made for another language",
-                **self._other_models(),
+                **self._other_ways(),
             )
         if self.foreign:  # few among many others
             return ModelWarning(
                 f"{self.window.name} does not know most of what it reads in {self.foreign:,} of "
-                f"{counted(self.texts, 'text')}, so these are hardly found: it was made for "
-                "another language",
-                **self._other_models(),
+                f"{counted(self.texts, 'text')}, so their vectors mean little: it was made "
+                "for another language",
+                **self._other_ways(),
             )
         return None
 
@@ -112,16 +112,18 @@ class Fitness:
             return None
         some = f"{foreign:,} of {len(texts):,} questions" if len(texts) > 1 else "this question"
         return ModelWarning(
-            f"{self.window.name} does not know most of what it reads in {some}, so the answers "
-            "mean little: it was made for another language",
-            **self._other_models(),
+            f"{self.window.name} does not know most of what it reads in {some}, so the vector "
+            "means little: it was made for another language",
+            **self._other_ways(),
         )
 
-    def _other_models(self) -> dict[str, str]:
-        """Hints at models of more languages."""
+    def _other_ways(self) -> dict[str, str]:
+        """Hints at a search by words, and at models of more languages."""
         names = list(getattr(self._model, "multilingual", list)()) or list(MULTILINGUAL)
         models = " or ".join(repr(name) for name in names[:2])
         return {
-            "hint": f"make the collection with embedder={models}",
-            "command_hint": f"make the collection with --embedder {' or '.join(names[:2])}",
+            "hint": f'mode="hybrid" finds the words too; or make the collection with '
+            f"embedder={models}",
+            "command_hint": "--mode hybrid finds the words too; or make the collection with "
+            f"--embedder {' or '.join(names[:2])}",
         }
