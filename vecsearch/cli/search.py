@@ -189,6 +189,7 @@ def search(
             return ask(questions, mode.value)
 
         def ask(questions: list[str], way: str) -> list[Hits]:
+            how = {**ways, "mode": way}
             by_text = info.text_columns or mode is SearchMode.TEXT or using or beside is not None
             asked: list[Any] = [text if by_text else vector_of(text) for text in questions]
             if using and mode is SearchMode.VECTOR and beside is None:  # a text, or numbers
@@ -203,15 +204,14 @@ def search(
                     diversity=diversity,
                     rerank=rerank,
                     rerank_top=rerank_top,
-                    mode=way,
-                    **ways,
+                    **how,
                     **options,
                 )
             check_page(page, diversity, rerank)
             found = []
             for each in asked:
                 given = {"query": each} if beside is None else {"text": each, "vector": beside}
-                pages = collection.pages(**given, size=k, mode=way, **ways, **options)
+                pages = collection.pages(**given, size=k, **how, **options)
                 found.append(page_of(pages, page))
             return found
 
