@@ -33,11 +33,31 @@ def require_column(table: pa.Table, name: str, *, hint: str = "") -> Any:
 
 
 def id_column(table: pa.Table, name: str, *, hint: str = "") -> npt.NDArray[np.str_]:
-    """A column of ids as strings; InvalidInputError if it is missing or contains a null."""
+    """A column of ids as strings; 7.0 is the id 7, as where a column of numbers lacks some.
+
+    Raises:
+        InvalidInputError: It is missing, contains a null or NaN, or holds what is no id.
+    """
     import pyarrow as pa
 
     column = require_column(table, name, hint=hint)
     if column.null_count:
         row = column.is_null().to_pylist().index(True)
         raise InvalidInputError(f"column '{name}', row {row}: null")
-    return np.asarray(column.cast(pa.large_string()).to_pylist(), dtype=np.str_)
+    if pa.types.is_floating(column.type):
+        return np.asarray(_ids_of_floats(column.to_pylist(), name), dtype=np.str_)
+    try:
+        texts = column.cast(pa.large_string()).to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InvalidInputError(
+            f"column '{name}' holds {column.type}, which cannot be an id: give texts or whole "
+            "numbers"
+        ) from error
+    return np.asarray(texts, dtype=np.str_)
+
+
+def _ids_of_floats(values: list[float], name: str) -> list[str]:
+    for row, value in enumerate(values):
+        if not np.isfinite(value):
+            raise InvalidInputError(f"column '{name}', row {row}: {value} is no id")
+    return [str(int(value)) if value.is_integer() else str(value) for value in values]

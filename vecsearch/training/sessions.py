@@ -158,7 +158,7 @@ def read_sessions(
     Args:
         table: The table.
         session: The column that names the session.
-        item: The column that names the item.
+        item: The column that names the item, or holds lists of items.
         order: The column of times, by which a session is sorted; rows of the same time keep their
             order. None shuffles each session.
         rating: A column of numbers, 0 or more, by which rows count; the largest counts 1. None
@@ -180,6 +180,7 @@ def read_sessions(
         >>> found.keys, found.items.tolist(), found.starts.tolist()
         (['1', '2', '3'], [1, 2, 0], [0, 1, 3])
     """
+    table = one_item_a_row(table, item)
     names, items = id_column(table, session), id_column(table, item)
     weights = np.ones(len(items)) if rating is None else _ratings(table, rating)
     notes: tuple[str, ...] = ()
@@ -211,6 +212,49 @@ def read_sessions(
         order is not None,
         notes,
     )
+
+
+def one_item_a_row(table: pa.Table, item: str) -> pa.Table:
+    """A table whose column of items holds lists, such as baskets, with a row for each item.
+
+    Other lists of the same lengths, such as times, are taken apart with it. Another table stays.
+
+    Raises:
+        InvalidInputError: There is no such column, or a list or an item is missing.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> one_item_a_row(pa.table({"u": [1, 2], "i": [["a", "b"], ["c"]]}), "i").to_pydict()
+        {'u': [1, 1, 2], 'i': ['a', 'b', 'c']}
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def is_list(kind: pa.DataType) -> bool:
+        types = pa.types
+        return bool(
+            types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+        )
+
+    column = require_column(table, item)
+    if not is_list(column.type):
+        return table
+    column = column.combine_chunks()
+    lengths = pc.list_value_length(column)
+    rows, items = pc.list_parent_indices(column), pc.list_flatten(column)
+    missing = column.is_null() if column.null_count else items.is_null()
+    if column.null_count or items.null_count:
+        place = missing.to_pylist().index(True)
+        row = place if column.null_count else rows[place].as_py()
+        raise InvalidInputError(f"column '{item}', row {row}: null")
+    apart = {item: items}
+    for name in table.column_names:
+        if name == item:
+            continue
+        other = table[name].combine_chunks()
+        same = is_list(other.type) and pc.list_value_length(other).equals(lengths)
+        apart[name] = pc.list_flatten(other) if same else other.take(rows)
+    return pa.table(apart)
 
 
 def time_order(table: pa.Table, name: str) -> npt.NDArray[Any]:
@@ -284,7 +328,7 @@ def _ratings(table: pa.Table, name: str) -> Floats:
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         raise InvalidInputError(f"column '{name}' holds {kind}; ratings are numbers, 0 or more")
-    values = np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
+    values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
     wrong = ~(values >= 0) | np.isinf(values)
     if wrong.any():
         row = int(np.argmax(wrong))
