@@ -125,10 +125,10 @@ def _check_options(kind: Trainable, options: dict[str, Any]) -> None:
     for name in options:
         if name not in known:
             other = _OTHER_NAMES.get(name)
-            meant = f"; did you mean '{other}'?" if other in known else _near(name, known)
-            others = "" if meant else _kinds_with(name, kind)
+            meant = f"; did you mean '{other}'?" if other in known else ""
+            meant = meant or _kinds_with(name, kind) or _near(name, known)
             raise CallError(
-                f"'{kind.name}' has no option {cut(name)!r}{meant}{others}",
+                f"'{kind.name}' has no option {cut(name)!r}{meant}",
                 hint=f"its options are {', '.join(known)}",
             )
     missing = [
@@ -156,4 +156,4 @@ def _kinds_with(name: str, kind: Trainable) -> str:
     """Which kinds that read the same data have an option."""
     same = [each for each in TRAINABLE.values() if each.needs == kind.needs]
     found = [each.name for each in same if name in options_of(each)]
-    return f"; it is one of {', '.join(found)}" if found else ""
+    return f"; {', '.join(found)} {'has' if len(found) == 1 else 'have'} it" if found else ""

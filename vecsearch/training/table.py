@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 VARIANCE = 0.95  # the share that the dimensions keep where `dim` is None
 LARGEST_DIM = 256
+LARGEST_NUMBER = 1e150  # whose square is a float64
 
 
 @gated
@@ -144,6 +145,11 @@ def _fit_column(table: pa.Table, name: str, most_categories: int) -> Column:
     )
     if not len(values):
         return Column(name, deviation=0.0)
+    largest = float(np.abs(values).max())
+    if largest > LARGEST_NUMBER:
+        raise InvalidInputError(
+            f"column '{name}' holds {largest:.3g}; numbers up to {LARGEST_NUMBER:g} can be scaled"
+        )
     return Column(name, float(values.mean()), float(values.std()))
 
 
