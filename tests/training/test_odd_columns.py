@@ -130,9 +130,11 @@ def test_a_question_about_rows_names_columns_that_the_model_reads() -> None:
 
 
 def test_a_table_says_what_is_not_in_its_vectors() -> None:
-    rows = [{"name": f"n{n}", "one": 1, "city": "abcabd"[n % 6], "size": n} for n in range(30)]
+    rows = [
+        {"id": n, "name": f"n{n}", "one": 1, "city": "abcabd"[n % 6], "size": n} for n in range(30)
+    ]
     notes = " ".join(vs.train("tabular", rows, most_categories=2).report.notes)
-    assert "Not in the vectors: name, one." in notes
+    assert "Not in the vectors: id, name, one." in notes
     assert "Column 'city' has 4 values; the 2 most frequent" in notes
 
 

@@ -52,8 +52,8 @@ def train_tabular(
 
     Args:
         table: The rows. Numbers, dates, times, booleans and strings can be used.
-        columns: The columns to use; None takes all except ids (a string column without repeated
-            values).
+        columns: The columns to use; None takes all except ids (a column of strings, or of whole
+            numbers that is called `id`, without repeated values).
         target: A column that is left out of the vectors, and that the report guesses; None guesses
             each column from the others.
         dim: The number of components; None keeps 95 % of the variance, at most 256 components.
@@ -96,8 +96,8 @@ def train_one_hot(
 
     Args:
         table: The rows. Numbers, dates, times, booleans and strings can be used.
-        columns: The columns to use; None takes all except ids (a string column without repeated
-            values).
+        columns: The columns to use; None takes all except ids (a column of strings, or of whole
+            numbers that is called `id`, without repeated values).
         target: A column that is left out of the vectors, and that the report guesses; None guesses
             each column from the others.
         most_categories: How many values of a string column get a dimension: the most frequent ones.
@@ -184,7 +184,7 @@ def _left_out(
     if missing:
         notes.append(
             f"Not in the vectors: {', '.join(missing)}. A column is left out if it does not vary, "
-            "and one of texts also if each value is another."
+            "and ids, of which each is another."
         )
     for column in fitted:
         values = len(table[column.name].drop_null().unique()) if column.categories else 0
