@@ -15,8 +15,8 @@ import pytest
 
 import vecsearch as vs
 from vecsearch.errors import CallError, InvalidInputError
+from vecsearch.ingest.table_columns import one_item_a_row
 from vecsearch.ingest.whole_table import as_table
-from vecsearch.training.sessions import one_item_a_row
 
 SIX = list(range(6))
 WALKS: dict[str, Any] = {"dim": 2, "walks": 1, "length": 3}
@@ -60,10 +60,11 @@ def test_a_whole_number_is_the_same_id_as_a_float() -> None:
     large = 10_000_000_000_000_000.0  # Arrow writes 1e+16
     table = pa.table({"s": [1, 1, 2, 2], "i": [large, 7.0, large, 2.5]})
     catalogue = [{"i": int(large), "title": "a b"}, {"i": 7, "title": "c d"}]
-    model = vs.train("item-knn", table, session="s", item="i")
+    model: Any = vs.train("item-knn", table, session="s", item="i")
     assert model.keys == ["10000000000000000", "2.5", "7"]
     described = pa.table({"s": [1, 1, 2, 2], "i": [large, 7.0, large, 7.0]})
-    assert vs.train("item-knn", described, session="s", item="i", items=catalogue).cold is not None
+    model = vs.train("item-knn", described, session="s", item="i", items=catalogue)
+    assert model.cold is not None
 
 
 def test_baskets_may_be_lists() -> None:
@@ -101,17 +102,18 @@ def test_encodings_of_arrow_do_not_matter() -> None:
         table = pa.table({"color": encoded, "size": list(range(20))})
         assert as_table(table)["color"].to_pylist() == color.to_pylist()
         for kind in ("tabular", "one-hot"):
-            vectors = [
+            own, other = (
                 vs.train(kind, each).embed_documents(plain.to_pylist()) for each in (table, plain)
-            ]
-            np.testing.assert_array_equal(*vectors)
+            )
+            np.testing.assert_array_equal(own, other)
 
 
 def test_whole_numbers_beyond_2_53_are_ratings() -> None:
     table = pa.table(
         {"s": [1, 1, 2], "i": [1, 2, 1], "r": pa.array([2**63 + 1, 1, 1], pa.uint64())}
     )
-    assert vs.train("item-knn", table, session="s", item="i", rating="r").keys == ["1", "2"]
+    model: Any = vs.train("item-knn", table, session="s", item="i", rating="r")
+    assert model.keys == ["1", "2"]
 
 
 def test_a_question_about_rows_names_columns_that_the_model_reads() -> None:
@@ -133,7 +135,9 @@ def test_a_table_says_what_is_not_in_its_vectors() -> None:
     rows = [
         {"id": n, "name": f"n{n}", "one": 1, "city": "abcabd"[n % 6], "size": n} for n in range(30)
     ]
-    notes = " ".join(vs.train("tabular", rows, most_categories=2).report.notes)
+    report = vs.train("tabular", rows, most_categories=2).report
+    assert report is not None
+    notes = " ".join(report.notes)
     assert "Not in the vectors: id, name, one." in notes
     assert "Column 'city' has 4 values; the 2 most frequent" in notes
 
@@ -191,5 +195,6 @@ def test_each_graph_has_a_class(classes: Any, message: str) -> None:
     ],
 )
 def test_an_option_of_another_method_says_whose_it_is(kind: str, option: str, message: str) -> None:
+    options: dict[str, Any] = {option: 1}
     with pytest.raises(CallError, match=message):
-        vs.train(kind, [{"s": 1, "i": 1}], **{option: 1})
+        vs.train(kind, [{"s": 1, "i": 1}], **options)

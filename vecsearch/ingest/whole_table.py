@@ -41,7 +41,7 @@ def as_table(data: Any, *, text_column: str = "text") -> pa.Table:
 def _is_plain(kind: pa.DataType) -> bool:
     """Whether no encoding is around a type."""
     try:
-        return plain_type(kind) == kind
+        return bool(plain_type(kind) == kind)
     except (KeyError, ValueError):
         return False  # an unknown time zone, which reading says in words
 

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from vecsearch.common.gate import gated
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.table_columns import id_column
+from vecsearch.ingest.table_columns import id_column, one_item_a_row
 from vecsearch.training.gensim import Progress, check_settings, skip_gram
 from vecsearch.training.item_measure import Scorer, gains, hits, ranks
 from vecsearch.training.item_scores import Factors, ease_factors, knn_factors, spectrum
 from vecsearch.training.report import TrainingReport, method_score
-from vecsearch.training.sessions import Sessions, one_item_a_row, read_sessions, time_order
+from vecsearch.training.sessions import Sessions, read_sessions, time_order
 from vecsearch.types import counted
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.table_columns import id_column, require_column
+from vecsearch.ingest.table_columns import id_column, one_item_a_row, require_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -212,49 +212,6 @@ def read_sessions(
         order is not None,
         notes,
     )
-
-
-def one_item_a_row(table: pa.Table, item: str) -> pa.Table:
-    """A table whose column of items holds lists, such as baskets, with a row for each item.
-
-    Other lists of the same lengths, such as times, are taken apart with it. Another table stays.
-
-    Raises:
-        InvalidInputError: There is no such column, or a list or an item is missing.
-
-    Example:
-        >>> import pyarrow as pa
-        >>> one_item_a_row(pa.table({"u": [1, 2], "i": [["a", "b"], ["c"]]}), "i").to_pydict()
-        {'u': [1, 1, 2], 'i': ['a', 'b', 'c']}
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    def is_list(kind: pa.DataType) -> bool:
-        types = pa.types
-        return bool(
-            types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-        )
-
-    column = require_column(table, item)
-    if not is_list(column.type):
-        return table
-    column = column.combine_chunks()
-    lengths = pc.list_value_length(column)
-    rows, items = pc.list_parent_indices(column), pc.list_flatten(column)
-    missing = column.is_null() if column.null_count else items.is_null()
-    if column.null_count or items.null_count:
-        place = missing.to_pylist().index(True)
-        row = place if column.null_count else rows[place].as_py()
-        raise InvalidInputError(f"column '{item}', row {row}: null")
-    apart = {item: items}
-    for name in table.column_names:
-        if name == item:
-            continue
-        other = table[name].combine_chunks()
-        same = is_list(other.type) and pc.list_value_length(other).equals(lengths)
-        apart[name] = pc.list_flatten(other) if same else other.take(rows)
-    return pa.table(apart)
 
 
 def time_order(table: pa.Table, name: str) -> npt.NDArray[Any]:
