@@ -71,12 +71,13 @@ class KnownNodes:
                 if len(alike):
                     parts.append(self._mean(alike.tolist(), cosines[alike].tolist()))
             if not parts:
-                columns = ""
+                has = "no neighbor"
                 if self.content is not None:
-                    columns = f" nor a value of {', '.join(self.content[0].columns)}"
+                    columns = ", ".join(self.content[0].columns)
+                    has = f"neither a neighbor nor a value of {columns}"
                 raise InvalidInputError(
-                    f"row {rows[number]}: the new node has neither a neighbor{columns} that is "
-                    "known, so it cannot be placed",
+                    f"row {rows[number]}: the new node has {has} that is known, so it cannot be "
+                    "placed",
                     hint='give {"neighbors": [...]}, or train with nodes= to place nodes by their '
                     "texts and columns",
                     command_hint="give its neighbors, or train with --nodes to place nodes by "

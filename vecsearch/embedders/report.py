@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vecsearch.display import WIDTH, html_table, text_fields, text_table, wrapped
+from vecsearch.types import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,10 @@ class TrainingReport:
 
     def _fields(self) -> dict[str, object]:
         """What stands above the table."""
-        counts = ", ".join(f"{count:,} {name}" for name, count in self.trained_on.items())
+        counts = ", ".join(
+            counted(count, f"{name[:-3]}y" if name.endswith("ies") else name[:-1], name)
+            for name, count in self.trained_on.items()
+        )
         return {
             "kind": self.kind,
             "trained on": counts,
@@ -122,7 +126,8 @@ class TrainingReport:
 
     def _sentences(self) -> list[str]:
         """What stands below the table."""
-        names = " and ".join(each.method for each in self.better)
+        *names, last = [each.method for each in self.better] or [""]
+        listed = f"{', '.join(names)} and {last}" if names else last
         verb = "scores" if len(self.better) == 1 else "score"
-        better = f"On the held-out part {names} {verb} higher than the trained model."
-        return [*([better] if names else []), *self.notes]
+        better = f"On the held-out part {listed} {verb} higher than the trained model."
+        return [*([better] if listed else []), *self.notes]

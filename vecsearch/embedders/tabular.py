@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.show import shown
 from vecsearch.common.table_rows import RowText
 from vecsearch.embedders.saved import Saved, TrainedEmbedder
 from vecsearch.errors import InvalidInputError
 
 Matrix = npt.NDArray[np.float64]
+MISSPELLED = 0.8  # of difflib: names more alike are the same, misspelled
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,34 @@ class TableEmbedder(TrainedEmbedder):
         centered = np.where(np.isnan(encoded), 0.0, encoded - self.center)
         return np.asarray(centered @ self.axes, dtype=np.float32)
 
+    def embed_queries(self, queries: Sequence[Mapping[str, Any]]) -> Vectors:
+        """Embed rows to search with, as `embed_documents` does; columns may be missing.
+
+        Raises:
+            InvalidInputError: As there; a row has columns, but none that is read, or one that is
+                missing seems to be misspelled.
+        """
+        for number, query in enumerate(queries):
+            given: Any = query.row if isinstance(query, RowText) else query
+            if isinstance(given, Mapping):
+                self._check_names([str(name) for name in given], number)
+        return self.embed_documents(queries)
+
+    def _check_names(self, given: Sequence[str], row: int) -> None:
+        known = self.row_columns
+        if given and not any(name in known for name in given):
+            raise InvalidInputError(
+                f"row {row}: it has no column that the model reads; these are {', '.join(known)}"
+            )
+        missing = [name for name in known if name not in given]
+        for name in given:
+            meant = [] if name in known else get_close_matches(name, missing, 1, MISSPELLED)
+            if meant:
+                raise InvalidInputError(
+                    f"row {row}: the model reads no column {shown(name)}; did you mean "
+                    f"{shown(meant[0])}?"
+                )
+
     def _saved(self) -> Saved:
         columns = [
             {**asdict(column), "categories": column.categories and list(column.categories)}
@@ -139,11 +170,14 @@ def encode_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) ->
 def number_of(value: Any, column: str, row: int) -> float:
     """A number, date, time or boolean as a number: dates, times and durations in seconds.
 
+    A time without a zone counts as UTC, so that it is the same on every machine.
+
     Raises:
         InvalidInputError: The value is not a finite number; the message names row and column.
     """
     if isinstance(value, datetime):
-        return value.timestamp()
+        in_zone = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return in_zone.timestamp()
     if isinstance(value, date):
         return float(value.toordinal()) * 86_400
     if isinstance(value, timedelta):

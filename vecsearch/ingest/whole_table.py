@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vecsearch.common.invalid_data import invalid_data
+from vecsearch.common.plain_types import plain_type
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources import Source, open_source
 
@@ -31,10 +32,18 @@ def as_table(data: Any, *, text_column: str = "text") -> pa.Table:
     """
     import pyarrow as pa
 
-    if isinstance(data, pa.Table):
-        return data
     with invalid_data():
+        if isinstance(data, pa.Table) and all(_is_plain(each) for each in data.schema.types):
+            return data
         return _whole(open_source(data, text_column=text_column))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether no encoding is around a type."""
+    try:
+        return bool(plain_type(kind) == kind)
+    except (KeyError, ValueError):
+        return False  # an unknown time zone, which reading says in words
 
 
 def _whole(source: Source) -> pa.Table:

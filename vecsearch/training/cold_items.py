@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.items import Cold
 from vecsearch.embedders.terms import fit_terms
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.table_columns import id_column
 from vecsearch.ingest.texts import joined
 from vecsearch.ingest.whole_table import as_table
 from vecsearch.types import ID
@@ -62,8 +64,6 @@ class Catalogue:
                         command_hint="give the catalogue too: --items",
                     )
             return {}, ()
-        import pyarrow as pa
-
         table = as_table(self.items)
         key = next((name for name in (item, ID) if name in table.column_names), None)
         if key is None:
@@ -72,13 +72,14 @@ class Catalogue:
                 f"{did_you_mean(item, table.column_names)}"
             )
         columns = self._columns(table, key)
-        keys = table[key].cast(pa.large_string()).to_pylist()
-        if None in keys:
-            raise InvalidInputError(f"the catalogue (items), row {keys.index(None)}: no '{key}'")
+        if table[key].null_count:
+            row = table[key].is_null().to_pylist().index(True)
+            raise InvalidInputError(f"the catalogue (items), row {row}: no '{key}'")
+        keys = id_column(table, key).tolist()
         texts = zip(*(table[name].to_pylist() for name in columns), strict=True)
         found = {each: joined(row) or "" for each, row in zip(keys, texts, strict=True)}
         if len(found) < len(keys):
-            repeated = next(each for each in keys if keys.count(each) > 1)
+            repeated = Counter(keys).most_common(1)[0][0]
             raise InvalidInputError(f"the catalogue (items) has {shown(repeated)} more than once")
         return {each: text for each, text in found.items() if text.strip()}, columns
 

@@ -25,6 +25,7 @@ from vecsearch.ingest.whole_table import as_table
 from vecsearch.training.doc2vec import train_doc2vec
 from vecsearch.training.gensim import Progress, check_settings
 from vecsearch.training.report import TrainingReport, method_score
+from vecsearch.types import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -134,6 +135,11 @@ def train_graph2vec(
 
 def _given(data: Any) -> dict[str, LabeledGraph] | None:
     """networkx graphs by name; None where the data is something else."""
+    if hasattr(data, "adj"):
+        raise InvalidInputError(
+            "data is one graph; give several, as a list or as a dict from name to graph",
+            hint='vectors of the nodes of one graph are of the kind "node2vec"',
+        )
     if isinstance(data, Mapping):
         named = {str(name): graph for name, graph in data.items()}
     elif isinstance(data, list | tuple):
@@ -190,18 +196,22 @@ def _from_tables(
 
 
 def _classes(classes: Any, names: list[str]) -> list[str]:
-    if isinstance(classes, list | tuple) and len(classes) == len(names):
-        return [str(each) for each in classes]
-    if isinstance(classes, Mapping):
-        by_name = {str(name): str(value) for name, value in classes.items()}
+    if isinstance(classes, list | tuple) and not any(isinstance(each, Mapping) for each in classes):
+        if len(classes) != len(names):
+            raise InvalidInputError(
+                f"classes: {len(classes):,} are given for {counted(len(names), 'graph')}"
+            )
+        by_name: dict[str, Any] = dict(zip(names, classes, strict=True))
+    elif isinstance(classes, Mapping):
+        by_name = {str(name): value for name, value in classes.items()}
     else:
         table = as_table(classes)
         columns = id_column(table, "graph").tolist(), id_column(table, "class").tolist()
         by_name = dict(zip(*columns, strict=True))
-    missing = [name for name in names if name not in by_name]
+    missing = [name for name in names if by_name.get(name) is None]
     if missing:
         raise InvalidInputError(f"classes: there is none of the graph {missing[0]!r}")
-    return [by_name[name] for name in names]
+    return [str(by_name[name]) for name in names]
 
 
 def _report(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vecsearch.common.gate import gated
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.table_columns import id_column
+from vecsearch.ingest.table_columns import id_column, one_item_a_row
 from vecsearch.training.gensim import Progress, check_settings, skip_gram
 from vecsearch.training.item_measure import Scorer, gains, hits, ranks
 from vecsearch.training.item_scores import Factors, ease_factors, knn_factors, spectrum
@@ -67,7 +67,7 @@ def train_item2vec(
     Args:
         table: One row for each item of a session.
         session: The column that names the session.
-        item: The column that names the item.
+        item: The column that names the item, or holds lists of items, such as baskets.
         order: A column, such as a time, by which the items of a session are sorted; rows with equal
             values keep their order. None shuffles each session once.
         dim: Length of the vectors.
@@ -248,6 +248,7 @@ def sessions_of(
         >>> [films.tolist() for films in sessions_of(table, "user", "film", "day", seed=0)]
         [['2'], ['3', '1']]
     """
+    table = one_item_a_row(table, item)
     sessions, items = id_column(table, session), id_column(table, item)
     codes = np.unique(sessions, return_inverse=True)[1]
     if order is None:

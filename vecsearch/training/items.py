@@ -50,7 +50,7 @@ def train_items(
     Args:
         data: One row for each item of a session.
         session: The column that names the session: a user, a basket, a playlist.
-        item: The column that names the item.
+        item: The column that names the item, or holds lists of items, such as baskets.
         order: The column of times, by which sessions are sorted. None: baskets, without an order.
         rating: A column of numbers, 0 or more, by which rows count; the largest counts 1.
         items: The catalogue, of anything that `add` takes: a column `id` or one named as `item`,

@@ -33,6 +33,16 @@ _OTHER_NAMES = {
     "vector_size": "dim",
     "walk_length": "length",
     "num_walks": "walks",
+    "reg": "penalty",
+    "regularization": "penalty",
+    "reg_weight": "penalty",
+    "lambda_": "penalty",
+    "l2": "penalty",
+    "shrink": "shrinkage",
+    "user": "session",
+    "basket": "session",
+    "time": "order",
+    "timestamp": "order",
 }
 _TEXT_COLUMN = inspect.Parameter(
     "text_column", inspect.Parameter.KEYWORD_ONLY, default="text", annotation="str"
@@ -115,7 +125,8 @@ def _check_options(kind: Trainable, options: dict[str, Any]) -> None:
     for name in options:
         if name not in known:
             other = _OTHER_NAMES.get(name)
-            meant = f"; did you mean '{other}'?" if other in known else did_you_mean(name, known)
+            meant = f"; did you mean '{other}'?" if other in known else ""
+            meant = meant or _kinds_with(name, kind) or _near(name, known)
             raise CallError(
                 f"'{kind.name}' has no option {cut(name)!r}{meant}",
                 hint=f"its options are {', '.join(known)}",
@@ -133,3 +144,16 @@ def _check_options(kind: Trainable, options: dict[str, Any]) -> None:
             + ")",
             command_hint=" ".join(f"--{name.replace('_', '-')} NAME" for name in missing),
         )
+
+
+def _near(name: str, known: dict[str, inspect.Parameter]) -> str:
+    """A suggestion where an option is called like this one."""
+    meant = did_you_mean(name, known)
+    return meant if meant.startswith("; did") else ""
+
+
+def _kinds_with(name: str, kind: Trainable) -> str:
+    """Which kinds that read the same data have an option."""
+    same = [each for each in TRAINABLE.values() if each.needs == kind.needs]
+    found = [each.name for each in same if name in options_of(each)]
+    return f"; {', '.join(found)} {'has' if len(found) == 1 else 'have'} it" if found else ""

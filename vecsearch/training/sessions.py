@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.table_columns import id_column, require_column
+from vecsearch.ingest.table_columns import id_column, one_item_a_row, require_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -158,7 +158,7 @@ def read_sessions(
     Args:
         table: The table.
         session: The column that names the session.
-        item: The column that names the item.
+        item: The column that names the item, or holds lists of items.
         order: The column of times, by which a session is sorted; rows of the same time keep their
             order. None shuffles each session.
         rating: A column of numbers, 0 or more, by which rows count; the largest counts 1. None
@@ -180,6 +180,7 @@ def read_sessions(
         >>> found.keys, found.items.tolist(), found.starts.tolist()
         (['1', '2', '3'], [1, 2, 0], [0, 1, 3])
     """
+    table = one_item_a_row(table, item)
     names, items = id_column(table, session), id_column(table, item)
     weights = np.ones(len(items)) if rating is None else _ratings(table, rating)
     notes: tuple[str, ...] = ()
@@ -284,7 +285,7 @@ def _ratings(table: pa.Table, name: str) -> Floats:
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         raise InvalidInputError(f"column '{name}' holds {kind}; ratings are numbers, 0 or more")
-    values = np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
+    values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
     wrong = ~(values >= 0) | np.isinf(values)
     if wrong.any():
         row = int(np.argmax(wrong))

@@ -68,10 +68,10 @@ class Watch(Generic[S]):
     def reason(self, epochs: int) -> str:
         """Why training ended, as a report says it."""
         if self._since >= self._patience:
-            times = "measurement" if self._since == 1 else "measurements"
+            times = "measurement was" if self._since == 1 else f"{self._since} measurements were"
             return (
                 f"epoch {self.best_epoch} was the best on a held-out part: "
-                f"the next {self._since} {times} were not above it"
+                f"the next {times} not above it"
             )
         last = ", the last" if self.best_epoch == epochs else f" of {epochs}"
         return f"epoch {self.best_epoch}{last}, was the best on a held-out part"

@@ -15,13 +15,14 @@ from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows, number_of
 from vecsearch.errors import InvalidInputError
-from vecsearch.types import counted
+from vecsearch.types import ID, counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 VARIANCE = 0.95  # the share that the dimensions keep where `dim` is None
 LARGEST_DIM = 256
+LARGEST_NUMBER = 1e150  # whose square is a float64
 
 
 @gated
@@ -39,8 +40,8 @@ def fit_table(
 
     Args:
         table: The rows. Numbers, dates, times, booleans and strings can be used.
-        columns: The columns to use; None takes all except ids (a string column without repeated
-            values).
+        columns: The columns to use; None takes all except ids (a column of strings, or of whole
+            numbers that is called `id`, without repeated values).
         dim: The number of components; None keeps 95 % of the variance, at most 256 components.
         most_categories: How many values of a string column get a dimension: the most frequent ones.
 
@@ -94,7 +95,7 @@ def fitted_columns(
     chosen = (
         check_names("columns", columns)
         if columns is not None
-        else [name for name in table.column_names if not _is_id(table[name])]
+        else [name for name in table.column_names if not _is_id(name, table[name])]
     )
     fitted = [_fit_column(table, name, most_categories) for name in chosen]
     fitted = [column for column in fitted if column.width and column.deviation > 0]
@@ -105,11 +106,12 @@ def fitted_columns(
     return fitted
 
 
-def _is_id(column: Any) -> bool:
+def _is_id(name: str, column: Any) -> bool:
     import pyarrow as pa
 
     text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    return bool(text and len(column) > 1 and len(column.unique()) == len(column))
+    may_be = text or (name == ID and pa.types.is_integer(column.type))
+    return bool(may_be and len(column) > 1 and len(column.unique()) == len(column))
 
 
 def _fit_column(table: pa.Table, name: str, most_categories: int) -> Column:
@@ -144,6 +146,11 @@ def _fit_column(table: pa.Table, name: str, most_categories: int) -> Column:
     )
     if not len(values):
         return Column(name, deviation=0.0)
+    largest = float(np.abs(values).max())
+    if largest > LARGEST_NUMBER:
+        raise InvalidInputError(
+            f"column '{name}' holds {largest:.3g}; numbers up to {LARGEST_NUMBER:g} can be scaled"
+        )
     return Column(name, float(values.mean()), float(values.std()))
 
 

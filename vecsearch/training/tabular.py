@@ -52,8 +52,8 @@ def train_tabular(
 
     Args:
         table: The rows. Numbers, dates, times, booleans and strings can be used.
-        columns: The columns to use; None takes all except ids (a string column without repeated
-            values).
+        columns: The columns to use; None takes all except ids (a column of strings, or of whole
+            numbers that is called `id`, without repeated values).
         target: A column that is left out of the vectors, and that the report guesses; None guesses
             each column from the others.
         dim: The number of components; None keeps 95 % of the variance, at most 256 components.
@@ -96,8 +96,8 @@ def train_one_hot(
 
     Args:
         table: The rows. Numbers, dates, times, booleans and strings can be used.
-        columns: The columns to use; None takes all except ids (a string column without repeated
-            values).
+        columns: The columns to use; None takes all except ids (a column of strings, or of whole
+            numbers that is called `id`, without repeated values).
         target: A column that is left out of the vectors, and that the report guesses; None guesses
             each column from the others.
         most_categories: How many values of a string column get a dimension: the most frequent ones.
@@ -151,7 +151,7 @@ def _train(
     projected = fit_table(part, columns=names, dim=dim, most_categories=most_categories)
     model = full if kind == "one-hot" else projected
     trained_on = {"rows": len(train), "columns": len(fitted)}
-    texts = _numbers_as_texts(part, fitted)
+    texts = (*_left_out(part, fitted, columns), *_numbers_as_texts(part, fitted))
     if not len(asked):
         note = nothing_measured(held_out, "rows")
         model.report = TrainingReport(kind, trained_on, "", (), None, "", (note, *texts))
@@ -172,6 +172,28 @@ def _train(
     if progress is not None:
         progress(1, 1)
     return model
+
+
+def _left_out(
+    table: pa.Table, fitted: Sequence[Column], columns: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Notes on columns that are not in the vectors, and on values of texts that are not."""
+    names = {column.name for column in fitted}
+    missing = [name for name in columns or table.column_names if name not in names]
+    notes = []
+    if missing:
+        notes.append(
+            f"Not in the vectors: {', '.join(missing)}. A column is left out if it does not vary, "
+            "and ids, of which each is another."
+        )
+    for column in fitted:
+        values = len(table[column.name].drop_null().unique()) if column.categories else 0
+        if values > column.width:
+            notes.append(
+                f"Column '{column.name}' has {values:,} values; the {column.width:,} most frequent "
+                "have a dimension each (most_categories=), and all others count as none."
+            )
+    return tuple(notes)
 
 
 def _numbers_as_texts(table: pa.Table, fitted: Sequence[Column]) -> tuple[str, ...]:
