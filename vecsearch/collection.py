@@ -3608,6 +3608,7 @@ class Collection:
             >>> c
             Collection('.../notes.vs', closed)
         """
+        self._store.large_merges.wait()
         with self._lock:
             self._searcher = None
             self._store.files.folder.close()

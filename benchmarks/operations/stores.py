@@ -35,21 +35,17 @@ class Vecsearch:
 
         self.folder, self._exported = folder / "c.vs", folder / "c.parquet"
         self._vs = vecsearch
+        vecsearch.Collection  # noqa: B018, imports what the other libraries import at once
         self._c: Any = None
         self.dim = dim
 
     def load(self, table: pa.Table) -> None:
-        self._c = self._vs.create(self.folder, dim=self.dim)
+        # Indexing is an operation of its own here; otherwise a change does it.
+        self._c = self._vs.create(self.folder, dim=self.dim, auto_index=False)
         self.add(table)
 
     def add(self, table: pa.Table) -> None:
-        self._c.add(table, **self._later)
-
-    @property
-    def _later(self) -> dict[str, bool]:
-        """Indexing is measured as an operation of its own."""
-        names = self._vs.Collection.add.__annotations__
-        return {"auto_index": False} if "auto_index" in names else {}
+        self._c.add(table)
 
     def open(self) -> None:
         self._c = self._vs.open(self.folder)
@@ -209,11 +205,11 @@ class DuckDB:
         return len(self._db.execute(f"SELECT * FROM t WHERE id IN ({wanted})").fetchall())
 
     def columns(self, names: Sequence[str] | None) -> int:
-        chosen = self._db.execute(f"SELECT {', '.join(names or ['*'])} FROM t")
+        chosen = self._db.sql(f"SELECT {', '.join(names or ['*'])} FROM t")
         return int(chosen.to_arrow_table().num_rows)
 
     def scan(self) -> int:
-        return sum(batch.num_rows for batch in self._db.execute("FROM t").to_arrow_reader())
+        return sum(batch.num_rows for batch in self._db.sql("FROM t").to_arrow_reader())
 
     def export(self) -> None:
         self._exported.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,7 @@ from support.data import clustered
 
 import vecsearch as vs
 from vecsearch.maintenance.check import find_damage
-from vecsearch.storage import locks, log
+from vecsearch.storage import locks, log, merge
 from vecsearch.storage.garbage import collect
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.store import Store
@@ -210,7 +210,10 @@ class Done:
     version: int
 
 
-def rival(path: Path, name: str, steps: int, seed: int, results: Any) -> None:
+def rival(path: Path, name: str, steps: int, seed: int, threads: bool, results: Any) -> None:
+    if threads:
+        merge.LATER_BYTES = 1  # every merge is done beside the callers
+    ids_at_most = 60 if threads else 12  # so that segments keep some of their rows
     rng = random.Random(seed)
     history = []
     with vs.open(path, lock_timeout=120) as c:
@@ -232,7 +235,9 @@ def rival(path: Path, name: str, steps: int, seed: int, results: Any) -> None:
             many = (
                 1 if kind == "skip" else rng.randrange(1, 5)
             )  # which of several were skipped, counts do not tell
-            ids = tuple(sorted(rng.sample(range(12), many)))
+            if threads and kind == "compact":
+                kind = "replace"
+            ids = tuple(sorted(rng.sample(range(ids_at_most), many)))
             start = time.monotonic_ns()
             value = f"{name}-{step}"
             result, version = perform(c, kind, ids, value)
@@ -297,9 +302,11 @@ def commits(op: Done) -> bool:
     return op.kind in changed and bool(changed[op.kind](op.result))
 
 
-def assert_one_order(history: list[Done], first: int) -> None:
+def assert_one_order(history: list[Done], first: int, merges: Collection[int] = ()) -> None:
     """The versions give an order in which every answer is right, and which respects who was done
     before whom.
+
+    merges: the versions that threads made, which change no answer.
     """
     made = {op.version: op for op in history if commits(op)}
     assert len(made) == sum(map(commits, history)), "two changes made one version"
@@ -312,7 +319,7 @@ def assert_one_order(history: list[Done], first: int) -> None:
         )
         assert op is None or op.result == answer, f"{op} should have answered {answer}"
     unchanged = {op.version for op in history if op.kind in ("compact", "skip") and not commits(op)}
-    assert set(range(first + 1, last + 1)) - set(made) <= unchanged
+    assert set(range(first + 1, last + 1)) - set(made) <= unchanged.union(merges)
     for op in history:
         known = max([first, *(other.version for other in history if other.end < op.start)])
         possible = [number for number, by in made.items() if by.start < op.end]
@@ -332,16 +339,21 @@ def assert_one_order(history: list[Done], first: int) -> None:
             assert op.version not in made or made[op.version].start < op.end
 
 
-def test_rivals_have_one_order(root: Path) -> None:
-    c = vs.create(root, dim=2, keep_versions=3)
+@pytest.mark.parametrize("threads", [False, True], ids=["alone", "beside merges"])
+def test_rivals_have_one_order(root: Path, threads: bool) -> None:
+    c = vs.create(root, dim=2, keep_versions=5000 if threads else 3)
     c.add([{"id": 0, "vector": [1.0, 1.0], "value": "first"}])
     c.delete([0])
     rivals, steps = (4, 300) if SOAK else (3, 25)
-    histories = run_all(rival, [(root, f"r{n}", steps, SEED * 1000 + n) for n in range(rivals)])
+    histories = run_all(
+        rival, [(root, f"r{n}", steps, SEED * 1000 + n, threads) for n in range(rivals)]
+    )
     history = sorted((op for some in histories for op in some), key=lambda op: op.start)
     overlapping = sum(a.end > b.start for a, b in pairwise(history))
     assert overlapping  # they were rivals indeed
-    assert_one_order(history, c.info().version)
+    merges = {each.version for each in c.versions() if each.operation == "merge"}
+    assert bool(merges) == threads
+    assert_one_order(history, c.info().version, merges)
     assert find_damage(root) == []
     print(
         f"{len(history)} operations of {rivals} processes, {overlapping} overlapping, seed {SEED}: "

@@ -30,8 +30,9 @@ from vecsearch.embedders.fasttext import FastTextEmbedder
 from vecsearch.index import updating
 from vecsearch.index.merging import merge_newest
 from vecsearch.index.policy import Rules
-from vecsearch.storage import log, segment_texts
+from vecsearch.storage import log, merge, segment_texts
 from vecsearch.storage.garbage import collect
+from vecsearch.storage.large_merges import merge_one
 from vecsearch.storage.layout import place_of
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.merge import FAN_OUT
@@ -185,6 +186,16 @@ def changing(change: Callable[[vs.Collection], object]) -> Change:
     return run
 
 
+def beside(change: Callable[[vs.Collection], object]) -> Change:
+    """What the thread for large merges does, with merges that are not large."""
+
+    def run(root: Path) -> object:
+        with patch.object(merge, "LATER_BYTES", 1):
+            return changing(change)(root)
+
+    return run
+
+
 @dataclass(frozen=True)
 class Scenario:
     prepare: Callable[[Path], None] | None
@@ -261,6 +272,7 @@ SCENARIOS = {
     "join the index": Scenario(make_outgrown, indexing(0.1)),
     "make a tail": Scenario(make_outgrown, indexing(10)),
     "merge indexed segments": Scenario(make_outgrown, changing(lambda c: merge_newest(c._store))),
+    "merge on a thread": Scenario(make_many_small, beside(lambda c: merge_one(c._store))),
 }
 
 

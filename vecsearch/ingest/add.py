@@ -272,12 +272,12 @@ class AddTransaction:
             report = self.bad_rows.reading.report()
             return AddResult(0, 0, skipped, embedded, unchanged, report, self._same())
         staging = self.segments.staging
+        later = self.store.large_merges
         # What the add replaces is known under the lock only, and may be in the segments to merge.
-        merge = (
-            None
-            if self.conflicts.replaces
-            else SmallMerge(self.store.snapshot(pulled=True), staging)
-        )
+        merge = None
+        if not self.conflicts.replaces:
+            base = self.store.snapshot(pulled=True)
+            merge = SmallMerge(base, staging, beside=later.beside(base.manifest))
         with self.store.locked() as latest:
             if (done := done_before(latest.manifest, request)) is not None:
                 return done  # the same add was sent twice, and the other one was faster
@@ -290,7 +290,8 @@ class AddTransaction:
                     self.completer.recheck(latest)
             segments, replaced = self.conflicts.delete_replaced(latest)
             version = self._next_version(latest.manifest, segments, operation)
-            version = (merge or SmallMerge(latest, staging, version)).apply(version)
+            merge = merge or SmallMerge(latest, staging, version, later.beside(version))
+            version = merge.apply(version)
             result = AddResult(
                 self.segments.documents - replaced,
                 replaced,
@@ -305,6 +306,8 @@ class AddTransaction:
                 version = manifest_replace(version, settings=settings)
             check_time()
             self.store.commit(staging, version)
+        if merge.is_left:
+            later.start(self.store)
         if self.encoder is not None:
             self.encoder.clear_cache()
             splits = (self.base.manifest.chunker or {}).get("kind") == AUTO

@@ -244,11 +244,15 @@ def _put(
     if not len(positions) or not values.columns:
         return UpdateResult(0, version, missing)
     after, left = _update_in_place(wide, positions, owners, values, staging)
+    merge = None
     if len(left):
         after = _append_updated(wide, after, positions[left], owners[left], values, staging)
-        after = SmallMerge(wide, staging, after).apply(after)
+        merge = SmallMerge(wide, staging, after, store.large_merges.beside(after))
+        after = merge.apply(after)
     check_time()
     store.commit(staging, after)
+    if merge is not None and merge.is_left:
+        store.large_merges.start(store)
     return UpdateResult(documents_of(latest, positions), after.version, missing)
 
 

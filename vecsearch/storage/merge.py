@@ -4,12 +4,14 @@ Segments are in tiers by their live rows: 1 to 7, 8 to 63, 64 to 511, ... Eight 
 one of the next, so a row is copied once for each tier that it rises. Only neighbors of one shard
 are merged, as rows keep their order; smaller ones that stand between them go along. A segment never
 joins others that have less than an eighth of its rows in sum. One of the highest tier, or of 64 MB,
-joins none, so that a merge writes 512 MB at most.
+joins none, so that a merge writes 512 MB at most. A merge of 8 MB or more holds no caller up: see
+`large_merges.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,7 @@ from vecsearch.types import VECTOR
 FAN_OUT = 8
 TIERS = 6
 LARGE_BYTES = 64 * 1024 * 1024
+LATER_BYTES = 8 * 1024 * 1024  # so many are merged on a thread of their own
 # So many small segments are too many, whatever their tiers are: then fewer than eight are merged.
 # Adds of very different sizes lead there, as small segments are left between larger ones.
 MANY = 48
@@ -37,25 +40,64 @@ def tier(live: int) -> int:
     return min(max(live.bit_length() - 1, 0) // 3, TIERS)
 
 
-def due(manifest: Manifest, kept: Container[SegmentEntry] | None = None) -> list[slice]:
+def due(
+    manifest: Manifest,
+    kept: Container[SegmentEntry] | None = None,
+    taken: Container[str] = frozenset(),
+) -> list[slice]:
     """The neighboring segments to merge now: at most one run of each shard.
 
-    Those that an index covers stay. If `kept` is given, so do those that are not in it.
+    Those that an index covers stay, and those whose names are in `taken`. If `kept` is given, so do
+    those that are not in it.
     """
-    covered = manifest.covered
 
-    def stays(entry: SegmentEntry) -> bool:
-        live_bytes = entry.file.bytes * entry.live // max(entry.rows, 1)
-        changes = kept is not None and entry not in kept
-        return changes or entry.name in covered or live_bytes >= LARGE_BYTES
+    def changes(entry: SegmentEntry) -> bool:
+        return entry.name in taken or (kept is not None and entry not in kept)
 
-    sizes = [None if stays(entry) else entry.live for entry in manifest.segments]
+    sizes = _sizes(manifest)
+    sizes = [None if changes(e) else n for e, n in zip(manifest.segments, sizes, strict=True)]
     runs = []
     for places in runs_of_shards(entry.shard for entry in manifest.segments):
         run = due_of(sizes[places.start : places.stop])
         if run is not None:
             runs.append(slice(places.start + run.start, places.start + run.stop))
     return runs
+
+
+def _live_bytes(entry: SegmentEntry) -> int:
+    """About how many bytes the rows take that are not deleted."""
+    return entry.file.bytes * entry.live // max(entry.rows, 1)
+
+
+def _sizes(manifest: Manifest) -> list[int | None]:
+    """The live rows of each segment; None for a large one, or one that an index covers."""
+    covered = manifest.covered
+    return [
+        None if entry.name in covered or _live_bytes(entry) >= LARGE_BYTES else entry.live
+        for entry in manifest.segments
+    ]
+
+
+def count_small(manifest: Manifest) -> int:
+    """How many segments are small enough to be merged."""
+    return sum(rows is not None and tier(rows) < TIERS for rows in _sizes(manifest))
+
+
+def is_large(parts: Iterable[SegmentEntry]) -> bool:
+    """Whether merging these segments takes longer than a caller should wait."""
+    return sum(map(_live_bytes, parts)) >= LATER_BYTES
+
+
+def large_run(manifest: Manifest) -> slice | None:
+    """A large run of segments to merge now. Its newest segment is not one of the small ones."""
+    for run in due(manifest):
+        segments, stop = manifest.segments, run.stop
+        if is_large(segments[run]):
+            highest = max(tier(entry.live) for entry in segments[run])
+            while tier(segments[stop - 1].live) < highest:
+                stop -= 1
+            return slice(run.start, stop) if stop - run.start > 1 else run
+    return None
 
 
 def due_of(sizes: Sequence[int | None]) -> slice | None:
@@ -142,6 +184,21 @@ def _merged(
     return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 
 
+class Beside(NamedTuple):
+    """What a thread merges beside a change (`large_merges.py`).
+
+    Attributes:
+        taken: The names of the segments that it is merging now.
+        large: Whether large runs are left to it.
+    """
+
+    taken: frozenset[str]
+    large: bool
+
+
+ALONE = Beside(frozenset(), large=False)
+
+
 class SmallMerge:
     """Merges of small segments, written ahead of a commit: this needs no writer's lock.
 
@@ -149,12 +206,27 @@ class SmallMerge:
         base: The version whose segments are merged, if merging them is due.
         staging: Where the merged segments are written.
         version: The version to come, if it is known. Segments that it changes are not merged.
+        beside: What is left to a thread.
+
+    Attributes:
+        is_left: Whether a large run is due, which the thread is to merge.
     """
 
-    def __init__(self, base: Snapshot, staging: Staging, version: Manifest | None = None) -> None:
+    def __init__(
+        self,
+        base: Snapshot,
+        staging: Staging,
+        version: Manifest | None = None,
+        beside: Beside = ALONE,
+    ) -> None:
+        self.is_left = False
         self._merged: list[tuple[tuple[SegmentEntry, ...], SegmentEntry | None]] = []
-        for run in due(base.manifest, None if version is None else version.segments):
+        kept = None if version is None else version.segments
+        for run in due(base.manifest, kept, beside.taken):
             parts = base.manifest.segments[run]
+            if beside.large and is_large(parts):
+                self.is_left = True
+                continue
             numbers = range(len(base.manifest.segments))[run]
             self._merged.append((parts, merge_segments(base, numbers, staging)))
 
@@ -167,7 +239,7 @@ class SmallMerge:
         covered = version.covered
         segments = version.segments
         for parts, merged in self._merged:
-            at = _place_of(parts, segments)
+            at = place_of(parts, segments)
             if at is None or any(entry.name in covered for entry in parts):
                 continue
             new = () if merged is None else (merged,)
@@ -175,7 +247,7 @@ class SmallMerge:
         return version if segments is version.segments else replace(version, segments=segments)
 
 
-def _place_of(parts: Sequence[SegmentEntry], segments: Sequence[SegmentEntry]) -> int | None:
+def place_of(parts: Sequence[SegmentEntry], segments: Sequence[SegmentEntry]) -> int | None:
     """Where the parts follow one another, unchanged; None if they do not, or there are none."""
     if not parts or parts[0] not in segments:
         return None

@@ -36,6 +36,7 @@ from vecsearch.errors import (
 )
 from vecsearch.storage import disk, garbage, locks, log
 from vecsearch.storage.calibration_file import put_calibrations_apart
+from vecsearch.storage.large_merges import LargeMerges
 from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.locks import FileLock
@@ -87,6 +88,8 @@ class Store:
         self._opened: Callable[[], Snapshot | None] = lambda: None  # the latest version, as opened
         self._warned = False  # that garbage cannot be removed
         self._threads = _Turns()  # flock would have threads of one Store poll for it
+        # An upload at a time that nobody chose would be a surprise.
+        self.large_merges = LargeMerges(inline=origin_of(root) is not None)
 
     def latest_version(self, *, pulled: bool = False) -> int | None:
         """The number of the latest version; None if there is none. `pulled`: as of `snapshot`."""
@@ -150,13 +153,15 @@ class Store:
                         lock.release()
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[Snapshot]:
+    def locked(self, most: float = threading.TIMEOUT_MAX) -> Iterator[Snapshot]:
         """Hold the writer's lock. Yields the latest version, which stays the latest.
+
+        most: Wait at most so many seconds, if that is less than `lock_timeout`.
 
         Raises LockTimeoutError; OperationTimeoutError if a time limit of the operation is shorter.
         """
         self.files.folder.check()
-        timeout = min(self.lock_timeout, threading.TIMEOUT_MAX)
+        timeout = min(self.lock_timeout, most)
         left = seconds_left()
         if left is not None:
             timeout = min(timeout, left + 0.001)
@@ -221,6 +226,7 @@ class Store:
             StorageError: Something could not be removed; the message names it.
             ConflictError: Readers hold older versions. Purge again when they are done.
         """
+        self.large_merges.wait()  # it reads an older version
         with self.locked():
             held = garbage.purge(self.root, self.files)
         if held:
