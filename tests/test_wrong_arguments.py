@@ -136,9 +136,10 @@ GIVEN: dict[str, dict[str, Any]] = {
 
 
 def public_methods(cls: type) -> list[str]:
+    ours = [each for each in cls.__mro__ if each.__module__.startswith("vecsearch")]
     return [
         name
-        for name, member in inspect.getmembers(cls)
+        for name, member in (item for each in ours for item in vars(each).items())
         if not name.startswith("_") and inspect.isfunction(inspect.unwrap(member))
     ]
 
