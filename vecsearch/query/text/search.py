@@ -18,7 +18,7 @@ from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.text.groups import Group, is_plain
 from vecsearch.query.text.matching import Matcher
-from vecsearch.query.text.statistics import K1, Doubles, Known, Numbers, Statistics
+from vecsearch.query.text.statistics import K1, Buffers, Doubles, Known, Numbers, Statistics
 from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -44,7 +44,7 @@ class ListsOf(NamedTuple):
     """The postings of a question in one segment, as the kernels take them.
 
     Attributes:
-        lists: Of all groups, int64 (lists, 3): start, stop and field.
+        lists: Of all groups, as in `Lists.places`.
         weights: Of each list.
         groups: Where each group begins among the lists, and the number of lists.
     """
@@ -352,7 +352,7 @@ class TextSearcher:
             found = np.empty(min(k, part.rows), np.int64)
             found_scores = np.empty(len(found))
             kernel = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
-            buffers = part.buffers.pop() if part.buffers else _zeros(part.rows)
+            buffers = part.buffers.pop() if part.buffers else _buffers(part.rows)
             kernels = kernel or numpy_bm25
             if part.postings.impacts is not None:
                 count = kernels.best_sums(
@@ -474,5 +474,5 @@ class TextSearcher:
         return self.documents(query, k, selection)
 
 
-def _zeros(rows: int) -> tuple[Doubles, Doubles]:
-    return np.zeros(rows), np.zeros(rows)
+def _buffers(rows: int) -> Buffers:
+    return Buffers(np.zeros(rows), np.zeros(rows), np.empty(rows + 1, np.int64))

@@ -19,6 +19,7 @@ from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import QueryError
 from vecsearch.query.text.groups import Group, Groups
+from vecsearch.query.text.skips import LONG, Skips, skips_of
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.text_files import open_postings, text_columns
 from vecsearch.text.analyzer import Analyzer, stored_analyzer
@@ -31,14 +32,29 @@ TEXTS_AT_ONCE = 1024  # that are read to see whether a form of a word is still t
 REMEMBERED = 20_000  # words whose lists and statistics are known
 Numbers = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
-NO_LISTS = np.empty((0, 3), np.int64)
+NO_LISTS = np.empty((0, 5), np.int64)
 
 
 class Lists(NamedTuple):
-    """The lists of a group in one segment: int64 (lists, 3) of start, stop and field; weights."""
+    """The lists of a group in one segment.
+
+    Attributes:
+        places: int64 (lists, 5): start, stop, field, and the address and shift of its skips, or 0.
+        weights: Of each list.
+        skips: The skips of long lists, to which `places` points.
+    """
 
     places: Numbers
     weights: Doubles
+    skips: Sequence[Skips] = ()
+
+
+class Buffers(NamedTuple):
+    """Working memory of one search in a segment: zeros, zeros, and any values."""
+
+    scores: Doubles
+    sums: Doubles
+    touched: Numbers
 
 
 class Known(NamedTuple):
@@ -70,7 +86,7 @@ class Part:
         self.live: Mask | None = None
         if mask is not None and snapshot.manifest.segments[number].deleted:
             self.live = mask[self.first : self.first + self.rows]
-        self.buffers: list[tuple[Doubles, Doubles]] = []  # zeros, for a search to borrow
+        self.buffers: list[Buffers] = []  # for a search to borrow
 
     @lazy
     def documents(self) -> Numbers | None:
@@ -170,18 +186,30 @@ class Part:
             if not field_weights[field]:
                 continue
             at = numbers * count + field
-            triple = np.stack([starts[at], starts[at + 1], np.full(len(at), field)], axis=1)
-            kept = triple[:, 1] > triple[:, 0]
-            places.append(triple[kept])
+            listed = np.zeros((len(at), 5), np.int64)
+            listed[:, 0], listed[:, 1], listed[:, 2] = starts[at], starts[at + 1], field
+            kept = listed[:, 1] > listed[:, 0]
+            places.append(listed[kept])
             all_weights.append(weights[kept] * field_weights[field])
         if not places:
             return Lists(NO_LISTS, np.empty(0))
         return Lists(np.ascontiguousarray(np.concatenate(places)), np.concatenate(all_weights))
 
+    def with_skips(self, lists: Lists) -> Lists:
+        """The same lists, with skips for long ones."""
+        skips = []
+        for place in lists.places:
+            start, stop = place[:2].tolist()
+            if stop - start >= LONG:
+                own, shift = skips_of(self.postings.rows[start:stop], self.rows)
+                place[3:] = own.ctypes.data, shift
+                skips.append(own)
+        return lists._replace(skips=skips)
+
     def rows_of(self, lists: Lists) -> npt.NDArray[np.uint32]:
         """The rows of some lists, each once, ascending, deleted ones included."""
         rows = self.postings.rows
-        slices = [rows[start:stop] for start, stop, _ in lists.places.tolist()]
+        slices = [rows[start:stop] for start, stop in lists.places[:, :2].tolist()]
         if len(slices) == 1:
             return slices[0]
         return np.unique(np.concatenate(slices)) if slices else np.empty(0, np.uint32)
@@ -261,6 +289,7 @@ class Statistics:
             documents = self.snapshot.manifest.documents
             idf = math.log1p((documents - found + 0.5) / (found + 0.5))
             most = max((self._most(number, each) for number, each in enumerate(lists)), default=0.0)
+            lists = [part.with_skips(each) for part, each in zip(self.parts, lists, strict=True)]
             known = Known(idf, most, lists)
             if len(self._known) >= REMEMBERED:
                 self._known = {}
@@ -274,7 +303,9 @@ class Statistics:
         most = 0.0
         for part, each in zip(self.parts, lists, strict=True):
             assert part.postings.impacts is not None
-            for (start, stop, _), weight in zip(each.places.tolist(), each.weights, strict=True):
+            for (start, stop), weight in zip(
+                each.places[:, :2].tolist(), each.weights, strict=True
+            ):
                 most = max(most, float(weight) * float(part.postings.impacts[start:stop].max()))
         return Known(1.0, most, lists)
 
@@ -282,7 +313,8 @@ class Statistics:
         """The most that a group counts in a row of a segment, as a share of its idf."""
         if len(lists.places) != 1:
             return float(len(lists.places) > 0)
-        (start, stop, field), postings = lists.places[0].tolist(), self.parts[number].postings
+        start, stop, field = lists.places[0, :3].tolist()
+        postings = self.parts[number].postings
         rows, counts = postings.rows[start:stop], postings.counts[start:stop]
         value = float((lists.weights[0] * counts * self.norms[number][field][rows]).max())
         return value / (K1 + value)
