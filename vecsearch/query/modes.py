@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -14,6 +15,7 @@ from vecsearch.index.kernels import numpy_fusion
 from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.fusion import DEFAULT, DEPTH, Doubles, Fusion, ListScores, depth_for, fusion_of
+from vecsearch.query.highlight import Question
 from vecsearch.query.paths import Found
 from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
 from vecsearch.query.request import Request
@@ -245,22 +247,15 @@ class ModeSearch:
     def _text(self, query: TextQuery, selection: RowSelection) -> Hits:
         """The hits of a search by words."""
         words, shape = self._searcher.words, self._request.shape
-        plan = Plan("text", query.described, selection.count)
         if not shape.is_plain:
+            plan = Plan("text", query.described, selection.count)
             by_passage = not self.by_document
             hits = self._request.answer(
                 TextRanking(words, query, selection, plan, passages=by_passage)
             )
             hits.words = query.found()
             return hits
-        ranking = words.search(query, shape.k, selection, passages=not self.by_document)
-        return Hits(
-            self._searcher.snapshot,
-            ranking.positions,
-            ranking.scores.astype(np.float32),
-            plan,
-            words=query.found(),
-        )
+        return _hits_of(self._searcher, query, shape.k, selection, by_document=self.by_document)
 
     def _hybrid(self, ranking: HybridRanking) -> Hits:
         """The hits of a hybrid search."""
@@ -342,6 +337,34 @@ class ModeSearch:
             found.plan.expected_recall,
         )
         return Fused(merged.candidates, order, scores, by_vector, by_text), plan
+
+
+def plain_text(searcher: Searcher, text: str, k: int, selection: RowSelection) -> Hits:
+    """The hits of a search by words with no other options. Raises QueryError."""
+    query = searcher.words.read(text, syntax=True)
+    by_document = searcher.snapshot.manifest.chunked
+    hits = _hits_of(searcher, query, k, selection, by_document=by_document)
+    hits.question = Question(text)
+    return hits
+
+
+def _hits_of(
+    searcher: Searcher, query: TextQuery, k: int, selection: RowSelection, *, by_document: bool
+) -> Hits:
+    """The k best documents, or passages, by their words."""
+    ranking = searcher.words.search(query, k, selection, passages=not by_document)
+    return Hits(
+        searcher.snapshot,
+        ranking.positions,
+        ranking.scores.astype(np.float32),
+        _text_plan(query.described, selection.count),
+        words=query.found(),
+    )
+
+
+@lru_cache(maxsize=256)
+def _text_plan(described: str, rows: int) -> Plan:
+    return Plan("text", described, rows)
 
 
 def _told(pages: Iterator[Hits], ranking: TextRanking | HybridRanking) -> Iterator[Hits]:

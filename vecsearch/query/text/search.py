@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.text.groups import Group, is_plain
 from vecsearch.query.text.matching import Matcher
 from vecsearch.query.text.statistics import K1, Buffers, Doubles, Known, Numbers, Statistics
-from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
+from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, is_without_signs, parse
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.text.analyzer import Analyzer
@@ -30,6 +31,7 @@ FEW = 0.25  # share of rows up to which the others are left out before they are 
 LOOSE = 1 + 1e-12  # bounds are above what they bound, however sums are rounded
 LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
 MANY_LISTS = 256  # in which looking up single rows takes longer than reading them all
+PLAIN = Clauses()  # no conditions
 MOST_TERMS = 10_000  # that are marked in texts
 
 
@@ -74,7 +76,7 @@ class TextQuery:
         self.analyzer: Analyzer = statistics.analyzer
         self.clauses = clauses
         self.weights = weights
-        self.groups = statistics.groups.scored(clauses) if groups is None else list(groups)
+        self.groups = statistics.groups.scored(clauses) if groups is None else groups
 
     @lazy
     def known(self) -> list[tuple[Known, float, float]]:
@@ -91,14 +93,21 @@ class TextQuery:
         return listed
 
     @lazy
+    def _numbers(self) -> Doubles:
+        factors = [factor for _, factor, _ in self.known]
+        return np.array([factors, [bound * LOOSE for _, _, bound in self.known]])
+
+    @property
     def factors(self) -> Doubles:
         """What each group counts, in the order of `known`."""
-        return np.array([factor for _, factor, _ in self.known])
+        factors: Doubles = self._numbers[0]
+        return factors
 
-    @lazy
+    @property
     def bounds(self) -> Doubles:
         """The most that each group adds to a score, in the order of `known`."""
-        return np.array([bound for _, _, bound in self.known]) * LOOSE
+        bounds: Doubles = self._numbers[1]
+        return bounds
 
     @lazy
     def parts(self) -> list[ListsOf]:
@@ -107,8 +116,7 @@ class TextQuery:
 
     def _lists_of(self, number: int) -> ListsOf:
         found = [known.lists[number] for known, _, _ in self.known]
-        groups = np.zeros(len(found) + 1, np.int64)
-        np.cumsum([len(each.places) for each in found], out=groups[1:])
+        groups = np.array([0, *accumulate([len(each.weights) for each in found])], np.int64)
         if len(found) == 1:
             return ListsOf(found[0].places, found[0].weights, groups)
         places = np.concatenate([each.places for each in found])
@@ -276,8 +284,9 @@ class TextSearcher:
             raise InvalidInputError("the query is an empty text")
         columns = self.statistics.columns
         weights = self._weights(using)
-        if not syntax:
-            return TextQuery(self.statistics, plain(text), weights)
+        if not syntax or is_without_signs(text):
+            groups = self.statistics.groups.plain(text)
+            return TextQuery(self.statistics, PLAIN, weights, groups)
         clauses, given = parse(text, columns)
         weights = tuple(
             weight * given.get(name, 1.0) for name, weight in zip(columns, weights, strict=True)
