@@ -32,6 +32,7 @@ LOOSE = 1 + 1e-12  # bounds are above what they bound, however sums are rounded
 LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
 MANY_LISTS = 256  # in which looking up single rows takes longer than reading them all
 PLAIN = Clauses()  # no conditions
+ONE_AFTER_ANOTHER = np.arange(257)
 MOST_TERMS = 10_000  # that are marked in texts
 
 
@@ -93,26 +94,37 @@ class TextQuery:
         return listed
 
     @lazy
-    def _numbers(self) -> Doubles:
-        factors = [factor for _, factor, _ in self.known]
-        return np.array([factors, [bound * LOOSE for _, _, bound in self.known]])
+    def _arrays(self) -> tuple[Doubles, Doubles, list[ListsOf]]:
+        """The factors and bounds, and the lists of each segment."""
+        known = self.known
+        factors = [factor for _, factor, _ in known]
+        bounds = [bound * LOOSE for _, _, bound in known]
+        alone = [each.alone for each, _, _ in known if each.alone is not None]
+        count = len(known)
+        if 0 < len(alone) == count < len(ONE_AFTER_ANOTHER):  # most questions: few arrays are made
+            places = np.frombuffer(b"".join([place for place, _ in alone]), np.int64)
+            numbers = np.array([*factors, *bounds, *[weight for _, weight in alone]])
+            lists = ListsOf(
+                places.reshape(count, -1), numbers[2 * count :], ONE_AFTER_ANOTHER[: count + 1]
+            )
+            return numbers[:count], numbers[count : 2 * count], [lists]
+        parts = [self._lists_of(number) for number in range(len(self._statistics.parts))]
+        return np.array(factors), np.array(bounds), parts
 
     @property
     def factors(self) -> Doubles:
         """What each group counts, in the order of `known`."""
-        factors: Doubles = self._numbers[0]
-        return factors
+        return self._arrays[0]
 
     @property
     def bounds(self) -> Doubles:
         """The most that each group adds to a score, in the order of `known`."""
-        bounds: Doubles = self._numbers[1]
-        return bounds
+        return self._arrays[1]
 
-    @lazy
+    @property
     def parts(self) -> list[ListsOf]:
         """The lists of each segment, in the order of `known`."""
-        return [self._lists_of(number) for number in range(len(self._statistics.parts))]
+        return self._arrays[2]
 
     def _lists_of(self, number: int) -> ListsOf:
         found = [known.lists[number] for known, _, _ in self.known]
@@ -200,26 +212,24 @@ class WeightedQuery(TextQuery):
 
 
 class WordsFound:
-    """Finds the words of a question in texts, and says what they score. It can be pickled.
-
-    Attributes:
-        columns: The columns in whose texts they are.
-    """
+    """Finds the words of a question in texts, and says what they score. It can be pickled."""
 
     def __init__(self, query: TextQuery, *, in_texts: bool = True) -> None:
-        self.columns = query.columns if in_texts else []
         self._query: TextQuery | None = query
-        self._analyzer = query.analyzer
-        self._terms: frozenset[str] | None = None
-        self._groups, self._weights = query.groups, query.weights
+        self._in_texts = in_texts
+        self._analyzer, self._groups, self._weights = query.analyzer, query.groups, query.weights
 
-    @property
+    @lazy
+    def columns(self) -> list[str]:
+        """The columns in whose texts they are."""
+        assert self._query is not None
+        return self._query.columns if self._in_texts else []
+
+    @lazy
     def terms(self) -> frozenset[str]:
         """The terms that the words stand for."""
-        if self._terms is None:
-            assert self._query is not None
-            self._terms = self._query.terms
-        return self._terms
+        assert self._query is not None
+        return self._query.terms
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Where a text has one of the words: spans of characters, in order."""
@@ -249,7 +259,8 @@ class WordsFound:
         return sorted((each for each in found if each[1] > 0), key=lambda each: -each[1])
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_query": None, "_terms": self.terms if self.columns else None}
+        terms = self.terms if self.columns else frozenset()
+        return self.__dict__ | {"_query": None, "columns": self.columns, "terms": terms}
 
 
 class TextSearcher:

@@ -64,11 +64,13 @@ class Known(NamedTuple):
         idf: Its inverse document frequency.
         most: The most that it counts in any row, as a share of its idf.
         lists: Its lists in each segment.
+        alone: If there is one list in one segment: its place as bytes, and its weight.
     """
 
     idf: float
     most: float
     lists: list[Lists]
+    alone: tuple[bytes, float] | None = None
 
 
 class Part:
@@ -290,7 +292,7 @@ class Statistics:
             idf = math.log1p((documents - found + 0.5) / (found + 0.5))
             most = max((self._most(number, each) for number, each in enumerate(lists)), default=0.0)
             lists = [part.with_skips(each) for part, each in zip(self.parts, lists, strict=True)]
-            known = Known(idf, most, lists)
+            known = Known(idf, most, lists, _alone(lists))
             if len(self._known) >= REMEMBERED:
                 self._known = {}
             self._known[key] = known
@@ -318,3 +320,9 @@ class Statistics:
         rows, counts = postings.rows[start:stop], postings.counts[start:stop]
         value = float((lists.weights[0] * counts * self.norms[number][field][rows]).max())
         return value / (K1 + value)
+
+
+def _alone(lists: Sequence[Lists]) -> tuple[bytes, float] | None:
+    if len(lists) != 1 or len(lists[0].places) != 1:
+        return None
+    return lists[0].places.tobytes(), float(lists[0].weights[0])
