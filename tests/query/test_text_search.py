@@ -388,7 +388,7 @@ def test_compiled_and_numpy_scores_are_equal_bit_by_bit() -> None:
                 chosen = np.sort(random_numbers.choice(rows, size, replace=False))
                 skips, shift = skips_of(chosen.astype(np.uint32), rows)
                 kept.append(skips)
-                address = [skips.ctypes.data, shift] if trial % 3 else [0, 0]
+                address = [skips.ctypes.data, shift, 0, 0] if trial % 3 else [0, 0, 0, 0]
                 lists.append([at, at + size, int(random_numbers.integers(fields)), *address])
                 weights.append(float(random_numbers.choice([1.0, 0.5, 3.0])))
                 all_rows.append(chosen.astype(np.uint32))

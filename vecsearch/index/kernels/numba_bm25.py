@@ -16,11 +16,12 @@ import numpy as np
 from numba import types
 
 from vecsearch.index.kernels.compiled import EXACT, array_type, entry_point
-from vecsearch.index.kernels.intrinsics import load_uint32
+from vecsearch.index.kernels.intrinsics import load_byte, load_float64, load_uint32
 from vecsearch.index.kernels.numba_fusion import fuse as fuse
 from vecsearch.index.kernels.numba_fusion import merge as merge
 from vecsearch.index.kernels.numba_scores import strict
 
+STEP = (1 + 1e-9) / 255  # of a group's bound, of which each row has a byte of steps at most
 WORTH_LEAVING = 0.5  # postings to come, for each row found, that are worth a look at the bounds
 
 
@@ -131,7 +132,18 @@ def _best_rows(
                 if rest < threshold:
                     last = group
                     break
-        if after - first == 1:
+        own = lists[first, 5] if first < after else 0
+        if own != 0:
+            start = lists[first, 0]
+            for place in range(start, lists[first, 1]):
+                row = rows[place]
+                if early and not mask[row]:
+                    continue
+                before = scores[row]
+                scores[row] = before + load_float64(own, place - start)
+                touched[seen] = row
+                seen += before == 0.0 and scores[row] > 0.0
+        elif after - first == 1:
             field, weight = lists[first, 2], weights[first]
             for place in range(lists[first, 0], lists[first, 1]):
                 row = rows[place]
@@ -179,6 +191,15 @@ def _best_rows(
             scores[row] = 0.0
             if score == 0.0 or (masked and not mask[row]):
                 continue
+            most = score
+            for group in range(last, many):
+                uppers = lists[groups[group], 6] if groups[group] < groups[group + 1] else 0
+                if uppers != 0:
+                    most += load_byte(uppers, row) * (bounds[group] * STEP)
+                else:
+                    most += bounds[group]
+            if most < worst:
+                continue
             for group in range(last, many):
                 most = score
                 for other in range(group, many):
@@ -186,17 +207,13 @@ def _best_rows(
                 if most < worst:
                     score = -1.0
                     break
-                value = 0.0
+                value, own = 0.0, 0
                 for other in range(groups[group], groups[group + 1]):
-                    place = _place_in(
-                        address,
-                        lists[other, 0],
-                        lists[other, 1],
-                        lists[other, 3],
-                        lists[other, 4],
-                        row,
-                    )
-                    if place >= 0:
+                    start, stop, own = lists[other, 0], lists[other, 1], lists[other, 5]
+                    place = _place_in(address, start, stop, lists[other, 3], lists[other, 4], row)
+                    if place >= 0 and own != 0:
+                        score += load_float64(own, place - start)
+                    elif place >= 0:
                         value += weights[other] * counts[place] * norms[lists[other, 2], row]
                 if value > 0:
                     score += factors[group] * value / (k1 + value)
@@ -226,15 +243,11 @@ def _scores_of(
         for group in range(factors.shape[0]):
             value = 0.0
             for number in range(groups[group], groups[group + 1]):
-                place = _place_in(
-                    address,
-                    lists[number, 0],
-                    lists[number, 1],
-                    lists[number, 3],
-                    lists[number, 4],
-                    row,
-                )
-                if place >= 0:
+                start, stop, own = lists[number, 0], lists[number, 1], lists[number, 5]
+                place = _place_in(address, start, stop, lists[number, 3], lists[number, 4], row)
+                if place >= 0 and own != 0:
+                    score += load_float64(own, place - start)
+                elif place >= 0:
                     value += weights[number] * counts[place] * norms[lists[number, 2], row]
             if value > 0:
                 score += factors[group] * value / (k1 + value)

@@ -41,8 +41,11 @@ def best_rows(
     """The best rows of a segment: how many there are, at most as many as `found` has places for.
 
     Args:
-        lists: int64 (lists, 5): where a list begins in `rows`, where it ends, its field, and the
-            address and the shift of its skips (see `query/text/skips.py`), 0 for none.
+        lists: int64 (lists, 7): where a list begins in `rows`, where it ends, and its field; then
+            what only compiled code uses: the address and the shift of its skips (see
+            `query/text/skips.py`), and if the list is a group by itself, the address of what each
+            of its rows scores (float64) and of the most that each row of the segment scores
+            (uint8, of 255 steps up to the bound). Addresses are 0 for none.
         weights: Of each list.
         groups: Where each group begins among the lists, and the number of lists.
         factors: What each group counts: its idf, times what the question gives it.

@@ -99,7 +99,9 @@ class TextQuery:
         known = self.known
         factors = [factor for _, factor, _ in known]
         bounds = [bound * LOOSE for _, _, bound in known]
-        alone = [each.alone for each, _, _ in known if each.alone is not None]
+        alone = [
+            each.alone for each, factor, _ in known if each.alone and factor == each.idf
+        ]  # what is known of their rows is for this factor
         count = len(known)
         if 0 < len(alone) == count < len(ONE_AFTER_ANOTHER):  # most questions: few arrays are made
             places = np.frombuffer(b"".join([place for place, _ in alone]), np.int64)
