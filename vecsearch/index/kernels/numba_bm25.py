@@ -16,11 +16,19 @@ import numpy as np
 from numba import types
 
 from vecsearch.index.kernels.compiled import EXACT, array_type, entry_point
-from vecsearch.index.kernels.intrinsics import load_byte, load_float64, load_uint32
+from vecsearch.index.kernels.intrinsics import (
+    load_byte,
+    load_float64,
+    load_uint32,
+    prefetch,
+    sum_of_products,
+)
+from vecsearch.index.kernels.numba_fusion import _fuse, _merge
 from vecsearch.index.kernels.numba_fusion import fuse as fuse
 from vecsearch.index.kernels.numba_fusion import merge as merge
-from vecsearch.index.kernels.numba_scores import strict
+from vecsearch.index.kernels.numba_scores import _score, address_of, strict
 
+AHEAD = 3  # vectors that are fetched before they are scored
 STEP = (1 + 1e-9) / 255  # of a group's bound, of which each row has a byte of steps at most
 WORTH_LEAVING = 0.5  # postings to come, for each row found, that are worth a look at the bounds
 
@@ -307,6 +315,94 @@ def _sums_of(
         found[at] = score
 
 
+_merged, _fused, _scored = strict(_merge), strict(_fuse), strict(_scores_of)
+
+
+def _fuse_rows(
+    keys: Any,
+    shift: Any,
+    text_scores: Any,
+    vector_scores: Any,
+    lists: Any,
+    weights: Any,
+    groups: Any,
+    factors: Any,
+    rows: Any,
+    counts: Any,
+    norms: Any,
+    k1: Any,
+    query: Any,
+    starts: Any,
+    addresses: Any,
+    metric: Any,
+    method: Any,
+    share: Any,
+    k: Any,
+    depth: Any,
+    numbers: Any,
+    scores: Any,
+) -> Any:
+    """Merge two lists of rows, score those that one of them lacks, fuse, and order: how many.
+
+    Args beside those of `merge`, `scores_of`, `score_lists` and `fuse`:
+        depth: How many of each list say how its scores are standardized.
+        numbers: int64 (6, room), for rows, ranks by words and by vectors, what each list lacks,
+            and the order of the rows.
+        scores: float64 (3, room), for the scores by words, by vectors and of both.
+    """
+    candidates, lacking, total = numbers[0], numbers[5], scores[2]
+    count = _merged(
+        keys,
+        shift,
+        text_scores,
+        vector_scores,
+        candidates,
+        numbers[1:3],
+        scores[0:2],
+        numbers[3:5],
+    )
+    missing = count - text_scores.shape[0]
+    for at in range(missing):
+        lacking[at] = candidates[numbers[3, at]]
+    _scored(
+        lists,
+        weights,
+        groups,
+        factors,
+        rows,
+        counts,
+        norms,
+        k1,
+        lacking[:missing],
+        total[:missing],
+    )
+    for at in range(missing):
+        scores[0, numbers[3, at]] = total[at]
+    dim, target = query.shape[0], query.ctypes.data
+    square = sum_of_products(target, target, dim)
+    for at in range(count - vector_scores.shape[0]):
+        place = numbers[4, at]
+        if at + AHEAD < count - vector_scores.shape[0]:
+            later = candidates[numbers[4, at + AHEAD]]
+            prefetch(address_of(later, starts, addresses, dim), 4 * dim)
+        vector = address_of(candidates[place], starts, addresses, dim)
+        scores[1, place] = _score(vector, target, dim, metric, square)
+    _fused(
+        numbers[1][:count],
+        scores[0][:count],
+        text_scores[:depth],
+        numbers[2][:count],
+        scores[1][:count],
+        vector_scores[:depth],
+        method,
+        share,
+        k,
+        total[:count],
+    )
+    numbers[5, :count] = np.argsort(-total[:count], kind="mergesort")  # equal ones by row
+    return count
+
+
 _INT64, _DOUBLES = array_type(types.int64), array_type(types.float64)
 
 best_rows = entry_point(
@@ -330,6 +426,21 @@ scores_of = entry_point(
         ),
         **EXACT,
     )(_scores_of)
+)
+
+fuse_rows = entry_point(
+    numba.njit(
+        types.int64(
+            *(_INT64, types.int64, _DOUBLES, _DOUBLES),
+            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
+            *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
+            *(array_type(types.float64, 2), types.float64),
+            *(array_type(types.float32), _INT64, _INT64, types.int64),
+            *(types.int64, types.float64, types.float64, types.int64),
+            *(array_type(types.int64, 2), array_type(types.float64, 2)),
+        ),
+        **EXACT,
+    )(_fuse_rows)
 )
 
 _IMPACTS = array_type(types.float32, readonly=True)
