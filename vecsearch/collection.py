@@ -128,7 +128,7 @@ from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
 from vecsearch.query.explain import all_examples, filter_words
 from vecsearch.query.facets import document_rows, facets
-from vecsearch.query.fusion import Fusion
+from vecsearch.query.fusion import DEPTH, Fusion
 from vecsearch.query.highlight import Question
 from vecsearch.query.modes import (
     MODES,
@@ -137,6 +137,8 @@ from vecsearch.query.modes import (
     filters_for,
     only_one,
     only_with_words,
+    plain_hybrid,
+    plain_text,
     question_of,
     questions_of,
 )
@@ -1724,14 +1726,21 @@ class Collection:
             ('ship', 2021.0, 1)
         """
         if (  # most searches
-            (query is not None and mode == "vector")
-            and (text is None and vector is None and using is None and fusion is None)
-            and (rerank is None and rerank_top is None and where is None and ids is None)
-            and (exclude is None and min_score is None and group_by is None and order_by is None)
-            and (type(diversity) is float and diversity == 0 and timeout is None)
+            (using is None and fusion is None and rerank is None and rerank_top is None)
+            and (ids is None and exclude is None and min_score is None)
+            and (group_by is None and order_by is None and timeout is None)
+            and (type(diversity) is float and diversity == 0)
             and (type(group_size) is int and group_size == 1)
         ):
-            return self._plain_search(query, k, recall, exact, passages)
+            if query is not None and text is None and vector is None:
+                if mode == "vector" and where is None:
+                    return self._plain_search(query, k, recall, exact, passages)
+                if mode == "text" and type(query) is str and recall is None and not passages:
+                    return self._plain_text(query, k, where)
+            if mode == "hybrid" and type(k) is int and 1 <= k <= DEPTH and not passages:
+                asked = question_of(query, text, vector, mode)
+                if not self._snapshot.manifest.chunked:
+                    return self._plain_hybrid(asked, k, where, recall, exact)
         with at_most(timeout):
             read = None
             has_vector = query is not None or vector is not None
@@ -1796,6 +1805,32 @@ class Collection:
         target = self._target(recall, snapshot)
         request = Request(searcher, snapshot.live, target, exact, passages, shape)
         return self._nearest(request, query, encoded)
+
+    def _plain_text(self, query: str, k: int, where: Where | None) -> Hits:
+        """A search by words with no other options, among the rows that match a filter."""
+        searcher = self._searching()
+        k = check_k(k)
+        selection = searcher.snapshot.live
+        if where is not None:
+            selection = searcher.selector.select(where)
+        hits = plain_text(searcher, query, k, selection)
+        hits.filter = filter_words(where)
+        return hits
+
+    def _plain_hybrid(
+        self, asked: Asked, k: int, where: Where | None, recall: float | None, exact: bool
+    ) -> Hits:
+        """A hybrid search of rows with no other options."""
+        searcher = self._searching()
+        snapshot = searcher.snapshot
+        shape = check_shape(snapshot, k)
+        selection = snapshot.live if where is None else searcher.selector.select(where)
+        target = self._target(recall, snapshot)
+        request = Request(searcher, selection, target, exact, False, shape)
+        hits, vector = plain_hybrid(request, self._encoder, asked)
+        hits.question = self._question(asked.words, vector, snapshot.manifest)
+        hits.filter = filter_words(where)
+        return hits
 
     def _nearest(self, request: Request, query: Any, encoded: npt.NDArray[np.float32]) -> Hits:
         """The hits of a vector, which was made of a query."""

@@ -152,7 +152,7 @@ def _postings(data: bytes) -> None:
         *(places, np.ones(len(places)), np.arange(len(places) + 1)),
         *(np.ones(len(places)), np.ones(len(places)), postings.rows, postings.counts),
         *(1 / (1.0 + postings.lengths), 1.2, np.empty(0, bool), 0, np.zeros(4), np.zeros(4)),
-        *(found, scores),
+        *(np.empty(5, np.int64), found, scores),
     )
     assert 0 <= count <= 4 and np.isfinite(scores[:count]).all()
     for words in (postings.terms, postings.forms):

@@ -241,7 +241,9 @@ def test_compiled_and_numpy_sums_are_equal_bit_by_bit() -> None:
     rng = np.random.default_rng(3)
     postings = weighted_postings([[random_weights(rng) for _ in range(80)] for _ in range(2)])
     starts = postings.starts
-    places = np.stack([starts[:-1], starts[1:], np.arange(len(starts) - 1) % 2], axis=1)
+    none = np.zeros(len(starts) - 1, np.int64)  # no skips
+    fields = np.arange(len(starts) - 1) % 2
+    places = np.stack([starts[:-1], starts[1:], fields, none, none, none, none], axis=1)
     places = np.ascontiguousarray(places[starts[1:] > starts[:-1]])[:20]
     groups = np.array([0, 2, 5, len(places)], np.int64)
     weights, factors = rng.random(len(places)), rng.random(3)

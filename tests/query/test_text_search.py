@@ -14,6 +14,7 @@ from support.bm25 import bm25
 import vecsearch as vs
 from vecsearch.index.kernels import numpy_bm25
 from vecsearch.index.kernels.loader import TEXT_LOADER
+from vecsearch.query.text.skips import skips_of
 from vecsearch.text.analyzer import Analyzer
 
 WORDS = [f"w{number}" for number in range(60)]
@@ -379,13 +380,16 @@ def test_compiled_and_numpy_scores_are_equal_bit_by_bit() -> None:
     for trial in range(40):
         rows = int(random_numbers.integers(1, 200))
         fields = int(random_numbers.integers(1, 3))
-        lists, weights, groups, all_rows, counts = [], [], [0], [], []
+        lists, weights, groups, all_rows, counts, kept = [], [], [0], [], [], []
         at = 0
         for _ in range(int(random_numbers.integers(1, 5))):
             for _ in range(int(random_numbers.integers(1, 4))):
                 size = int(random_numbers.integers(1, rows + 1))
                 chosen = np.sort(random_numbers.choice(rows, size, replace=False))
-                lists.append([at, at + size, int(random_numbers.integers(fields))])
+                skips, shift = skips_of(chosen.astype(np.uint32), rows)
+                kept.append(skips)
+                address = [skips.ctypes.data, shift, 0, 0] if trial % 3 else [0, 0, 0, 0]
+                lists.append([at, at + size, int(random_numbers.integers(fields)), *address])
                 weights.append(float(random_numbers.choice([1.0, 0.5, 3.0])))
                 all_rows.append(chosen.astype(np.uint32))
                 counts.append(random_numbers.integers(1, 9, size).astype(np.uint16))
@@ -399,7 +403,7 @@ def test_compiled_and_numpy_scores_are_equal_bit_by_bit() -> None:
         for kernel, early in ((compiled, 0), (numpy_bm25, 0), (compiled, 1), (numpy_bm25, 1)):
             if early and not len(mask):
                 continue
-            scores, sums = np.zeros(rows), np.zeros(rows)
+            scores, sums, touched = np.zeros(rows), np.zeros(rows), np.empty(rows + 1, np.int64)
             found, found_scores = np.empty(k, np.int64), np.empty(k)
             norms = 1 / np.random.default_rng(trial).uniform(0.3, 3, (fields, rows))
             count = kernel.best_rows(
@@ -416,6 +420,7 @@ def test_compiled_and_numpy_scores_are_equal_bit_by_bit() -> None:
                 early,
                 scores,
                 sums,
+                touched,
                 found,
                 found_scores,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -13,7 +14,9 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.index.kernels import numpy_fusion
 from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.encode import QueryEncoder
+from vecsearch.query.fuse_rows import fused_rows, keys_of
 from vecsearch.query.fusion import DEFAULT, DEPTH, Doubles, Fusion, ListScores, depth_for, fusion_of
+from vecsearch.query.highlight import Question
 from vecsearch.query.paths import Found
 from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
 from vecsearch.query.request import Request
@@ -245,22 +248,15 @@ class ModeSearch:
     def _text(self, query: TextQuery, selection: RowSelection) -> Hits:
         """The hits of a search by words."""
         words, shape = self._searcher.words, self._request.shape
-        plan = Plan("text", query.described, selection.count)
         if not shape.is_plain:
+            plan = Plan("text", query.described, selection.count)
             by_passage = not self.by_document
             hits = self._request.answer(
                 TextRanking(words, query, selection, plan, passages=by_passage)
             )
             hits.words = query.found()
             return hits
-        ranking = words.search(query, shape.k, selection, passages=not self.by_document)
-        return Hits(
-            self._searcher.snapshot,
-            ranking.positions,
-            ranking.scores.astype(np.float32),
-            plan,
-            words=query.found(),
-        )
+        return _hits_of(self._searcher, query, shape.k, selection, by_document=self.by_document)
 
     def _hybrid(self, ranking: HybridRanking) -> Hits:
         """The hits of a hybrid search."""
@@ -317,6 +313,14 @@ class ModeSearch:
         if found is None:
             (found,) = self._by_vector(vector[None], depth, [selection])
         ranking = words.search(query, depth, selection, passages=not self.by_document)
+        plan = _hybrid_plan(
+            *(self._fusion.method, query.described, selection.count),
+            *(found.plan.method, found.plan.expected_recall),
+        )
+        if whole is None and not self.by_document:  # most searches
+            fused = fused_rows(self._searcher, query, vector, ranking, found, self._fusion)
+            if fused is not None:
+                return Fused(*fused), plan
         merged = _Merged(self._searcher, ranking, found, self.by_document)
         by_text = merged.part(0, lambda rows: words.scores_at(query, rows), selection)
         by_vector = merged.part(
@@ -334,14 +338,71 @@ class ModeSearch:
             by_vector = _as_in(by_vector, whole.by_vector, at)
             scores = self._fusion.fuse(by_text, by_vector)
             order = np.lexsort((merged.candidates, -own, -scores))
-        plan = Plan(
-            "hybrid",
-            f"{self._fusion.method} fusion of {query.described} and of "
-            f"vectors ({found.plan.method} search)",
-            selection.count,
-            found.plan.expected_recall,
-        )
         return Fused(merged.candidates, order, scores, by_vector, by_text), plan
+
+
+def plain_text(searcher: Searcher, text: str, k: int, selection: RowSelection) -> Hits:
+    """The hits of a search by words with no other options. Raises QueryError."""
+    query = searcher.words.read(text, syntax=True)
+    by_document = searcher.snapshot.manifest.chunked
+    hits = _hits_of(searcher, query, k, selection, by_document=by_document)
+    hits.question = Question(text)
+    return hits
+
+
+def _hits_of(
+    searcher: Searcher, query: TextQuery, k: int, selection: RowSelection, *, by_document: bool
+) -> Hits:
+    """The k best documents, or passages, by their words."""
+    ranking = searcher.words.search(query, k, selection, passages=not by_document)
+    return Hits(
+        searcher.snapshot,
+        ranking.positions,
+        ranking.scores.astype(np.float32),
+        _text_plan(query.described, selection.count),
+        words=query.found(),
+    )
+
+
+@lru_cache(maxsize=256)
+def _text_plan(described: str, rows: int) -> Plan:
+    return Plan("text", described, rows)
+
+
+@lru_cache(maxsize=256)
+def _hybrid_plan(fusion: str, described: str, rows: int, vectors: str, recall: float) -> Plan:
+    reason = f"{fusion} fusion of {described} and of vectors ({vectors} search)"
+    return Plan("hybrid", reason, rows, recall)
+
+
+def plain_hybrid(
+    request: Request, encoder: Callable[[Manifest], QueryEncoder], asked: Asked
+) -> tuple[Hits, Vectors]:
+    """The hits of a hybrid search of rows with no other options, and its vector.
+
+    Raises QueryError.
+    """
+    searcher, selection, k = request.searcher, request.selection, request.shape.k
+    manifest = searcher.snapshot.manifest
+    fusion, words = fusion_for(manifest, None), searcher.words
+    query = words.read(asked.words, syntax=False)
+    vector = encoder(manifest).encode(asked.vector)
+    found = searcher.search(vector, DEPTH, selection, request.recall, request.exact)
+    ranking = words.search(query, DEPTH, selection, passages=True)
+    rows = fused_rows(searcher, query, vector, ranking, found, fusion)
+    if rows is None:
+        search = ModeSearch(request, encoder, "hybrid", None, None)
+        fused, plan = search.fuse(query, vector, selection, found, DEPTH)
+    else:
+        fused = Fused(*rows)
+        plan = _hybrid_plan(
+            *(fusion.method, query.described, selection.count),
+            *(found.plan.method, found.plan.expected_recall),
+        )
+    best = fused.best(k, plan)
+    hits = Hits(searcher.snapshot, best.positions, best.scores, plan, words=query.found())
+    hits.parts = Parts([fused], best.positions)
+    return hits, vector
 
 
 def _told(pages: Iterator[Hits], ranking: TextRanking | HybridRanking) -> Iterator[Hits]:
@@ -521,12 +582,8 @@ class _Merged:
             self._merge_rows(text.positions, vector.positions)
 
     def _merge_rows(self, text: Positions, vector: Positions) -> None:
-        room = len(text) + len(vector)
-        shift = room.bit_length()
-        keys = np.concatenate((text, vector))
-        keys <<= shift
-        keys |= np.arange(room)
-        keys.sort()
+        keys, shift = keys_of(text, vector)
+        room = len(keys)
         numbers, scores = np.empty((5, room), np.int64), np.empty((2, room))
         rows, ranks, missing = numbers[0], numbers[1:3], numbers[3:]
         kernels = TEXT_LOADER.kernels(0) or numpy_fusion

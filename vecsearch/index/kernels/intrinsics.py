@@ -85,6 +85,39 @@ def prefetch(_context: Any, address: Any, size: Any) -> Any:
 
 
 @intrinsic
+def load_uint32(_context: Any, address: Any, at: Any) -> Any:
+    """The uint32 of a number in an array at an address, as int64."""
+
+    def generate(_: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        start = builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
+        return builder.zext(builder.load(builder.gep(start, [arguments[1]])), ir.IntType(64))
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def load_byte(_context: Any, address: Any, at: Any) -> Any:
+    """The uint8 of a number in an array at an address, as int64."""
+
+    def generate(_: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        start = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        return builder.zext(builder.load(builder.gep(start, [arguments[1]])), ir.IntType(64))
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def load_float64(_context: Any, address: Any, at: Any) -> Any:
+    """The float64 of a number in an array at an address."""
+
+    def generate(_: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        start = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+        return builder.load(builder.gep(start, [arguments[1]]))
+
+    return types.float64(types.int64, types.int64), generate
+
+
+@intrinsic
 def sum_of_products(_context: Any, left: Any, right: Any, count: Any) -> Any:
     """Σ left[i] * right[i] of float32 at two addresses, in float64, in the order of `scores.py`."""
     return types.float64(left, right, count), _lane_sum(_product)

@@ -16,11 +16,21 @@ import numpy as np
 from numba import types
 
 from vecsearch.index.kernels.compiled import EXACT, array_type, entry_point
+from vecsearch.index.kernels.intrinsics import (
+    load_byte,
+    load_float64,
+    load_uint32,
+    prefetch,
+    sum_of_products,
+)
+from vecsearch.index.kernels.numba_fusion import _fuse, _merge
 from vecsearch.index.kernels.numba_fusion import fuse as fuse
 from vecsearch.index.kernels.numba_fusion import merge as merge
-from vecsearch.index.kernels.numba_scores import strict
+from vecsearch.index.kernels.numba_scores import _score, address_of, strict
 
-MUCH_MORE = 3  # times as many rows in the lists to come as in those before, to look at bounds
+AHEAD = 3  # vectors that are fetched before they are scored
+STEP = (1 + 1e-9) / 255  # of a group's bound, of which each row has a byte of steps at most
+WORTH_LEAVING = 0.5  # postings to come, for each row found, that are worth a look at the bounds
 
 
 @strict
@@ -41,50 +51,59 @@ def _insert(found: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
 
 
 @strict
-def _place_in(rows: Any, start: Any, stop: Any, row: Any) -> Any:
-    """Where a row is in a list; -1 if it is not there."""
+def _place_in(rows: Any, start: Any, stop: Any, skips: Any, shift: Any, row: Any) -> Any:
+    """Where a row is in a list; -1 if it is not there.
+
+    `rows` and `skips` are addresses: arrays would be counted as references at each call.
+    """
     low, left = start, stop - start
+    if skips != 0:
+        block = row >> shift
+        before = load_uint32(skips, block)
+        low, left = start + before, load_uint32(skips, block + 1) - before
     while left > 1:  # without a branch that depends on the rows
         half = left >> 1
-        low += half * (rows[low + half - 1] < row)
+        low += half * (load_uint32(rows, low + half - 1) < row)
         left -= half
-    return low if left == 1 and rows[low] == row else -1
+    return low if left == 1 and load_uint32(rows, low) == row else -1
 
 
 @strict
-def _count_in(rows: Any, counts: Any, start: Any, stop: Any, row: Any) -> Any:
-    """How often a row has the term of a list; 0 if it is not in the list."""
-    place = _place_in(rows, start, stop, row)
-    return counts[place] if place >= 0 else 0
-
-
-@strict
-def _threshold(
-    lists: Any, until: Any, rows: Any, mask: Any, scores: Any, sums: Any, found: Any, values: Any
-) -> Any:
+def _threshold(touched: Any, until: Any, scores: Any, mask: Any, heap: Any) -> Any:
     """The k-th best score so far of a selected row, or -1 if there are fewer."""
-    count, size, masked = 0, found.shape[0], mask.shape[0] > 0
+    count, size, masked, worst = 0, heap.shape[0], mask.shape[0] > 0, 0.0
     for number in range(until):
-        for place in range(lists[number, 0], lists[number, 1]):
-            row = rows[place]
-            score = scores[row]
-            if sums[row] == 0.0 and score > 0.0:
-                sums[row] = 1.0
-                if masked and not mask[row]:
-                    continue
-                if count < size or score > values[size - 1]:
-                    count = _insert(found, values, count, row, score)
-    for number in range(until):
-        for place in range(lists[number, 0], lists[number, 1]):
-            sums[rows[place]] = 0.0
-    return values[size - 1] if count == size else -1.0
+        row = touched[number]
+        score = scores[row]
+        if score <= worst or (masked and not mask[row]):
+            continue
+        if count < size:  # the smallest of the best is heap[0]
+            place = count
+            count += 1
+            while place > 0 and heap[(place - 1) >> 1] > score:
+                heap[place] = heap[(place - 1) >> 1]
+                place = (place - 1) >> 1
+        else:
+            place = 0
+            while 2 * place + 1 < size:
+                below = 2 * place + 1
+                if below + 1 < size and heap[below + 1] < heap[below]:
+                    below += 1
+                if heap[below] >= score:
+                    break
+                heap[place] = heap[below]
+                place = below
+        heap[place] = score
+        if count == size:
+            worst = heap[0]
+    return worst if count == size else -1.0
 
 
 @strict
-def _sum_of(bounds: Any, until: Any) -> Any:
-    """The most that the first groups can add up to."""
+def _sum_of(bounds: Any, first: Any, until: Any) -> Any:
+    """The most that some groups can add up to."""
     total = 0.0
-    for group in range(until):
+    for group in range(first, until):
         total += bounds[group]
     return total
 
@@ -103,32 +122,47 @@ def _best_rows(
     early: Any,
     scores: Any,
     sums: Any,
+    touched: Any,
     found: Any,
     found_scores: Any,
 ) -> Any:
     left = 0
     for number in range(lists.shape[0]):
         left += lists[number, 1] - lists[number, 0]
-    done, threshold, last = 0, -1.0, factors.shape[0]
-    for group in range(factors.shape[0]):
+    size, masked, many = found.shape[0], mask.shape[0] > 0, factors.shape[0]
+    seen, threshold, last = 0, -1.0, many  # `seen` rows are `touched`: they have a score
+    for group in range(many):
         first, after, factor = groups[group], groups[group + 1], factors[group]
-        if done >= found.shape[0] and left > MUCH_MORE * done:
-            rest = 0.0
-            for other in range(group, factors.shape[0]):
-                rest += bounds[other]
-            if rest < _sum_of(bounds, group):
-                threshold = _threshold(lists, first, rows, mask, scores, sums, found, found_scores)
+        if seen >= size and left > WORTH_LEAVING * seen:
+            rest = _sum_of(bounds, group, many)
+            if rest < _sum_of(bounds, 0, group):
+                threshold = _threshold(touched, seen, scores, mask, found_scores)
                 if rest < threshold:
                     last = group
                     break
-        if after - first == 1:
+        own = lists[first, 5] if first < after else 0
+        if own != 0:
+            start = lists[first, 0]
+            for place in range(start, lists[first, 1]):
+                row = rows[place]
+                if early and not mask[row]:
+                    continue
+                before = scores[row]
+                scores[row] = before + load_float64(own, place - start)
+                touched[seen] = row
+                seen += before == 0.0 and scores[row] > 0.0
+        elif after - first == 1:
             field, weight = lists[first, 2], weights[first]
             for place in range(lists[first, 0], lists[first, 1]):
                 row = rows[place]
                 if early and not mask[row]:
                     continue
                 value = weight * counts[place] * norms[field, row]
-                scores[row] += factor * value / (k1 + value)
+                before = scores[row]
+                score = before + factor * value / (k1 + value)
+                scores[row] = score
+                touched[seen] = row
+                seen += before == 0.0 and score > 0.0
         else:
             for number in range(first, after):
                 field, weight = lists[number, 2], weights[number]
@@ -142,38 +176,60 @@ def _best_rows(
                     row = rows[place]
                     value = sums[row]
                     if value > 0:
-                        scores[row] += factor * value / (k1 + value)
+                        before = scores[row]
+                        score = before + factor * value / (k1 + value)
+                        scores[row] = score
+                        touched[seen] = row
+                        seen += before == 0.0 and score > 0.0
                         sums[row] = 0.0
         for number in range(first, after):
-            done += lists[number, 1] - lists[number, 0]
             left -= lists[number, 1] - lists[number, 0]
-    count, size, worst, masked = 0, found.shape[0], 0.0, mask.shape[0] > 0
-    for number in range(groups[last]):
-        for place in range(lists[number, 0], lists[number, 1]):
-            row = rows[place]
+    if last == many:
+        threshold = -1.0
+        if seen > size:
+            threshold = _threshold(touched, seen, scores, mask, found_scores)
+    # Rows that are among the best already come first: so the bound for the others is high.
+    count, worst, address = 0, max(threshold, 0.0), rows.ctypes.data
+    for turn in range(2):
+        for at in range(seen):
+            row = touched[at]
             score = scores[row]
-            if score <= 0:  # not selected, or done
+            if turn == 0 and score < threshold:
                 continue
             scores[row] = 0.0
-            if last < factors.shape[0]:
-                most = score
-                for group in range(last, factors.shape[0]):
+            if score == 0.0 or (masked and not mask[row]):
+                continue
+            most = score
+            for group in range(last, many):
+                uppers = lists[groups[group], 6] if groups[group] < groups[group + 1] else 0
+                if uppers != 0:
+                    most += load_byte(uppers, row) * (bounds[group] * STEP)
+                else:
                     most += bounds[group]
-                if most < threshold or most < worst or (masked and not mask[row]):
-                    continue
-                for group in range(last, factors.shape[0]):
-                    value = 0.0
-                    for other in range(groups[group], groups[group + 1]):
-                        times = _count_in(rows, counts, lists[other, 0], lists[other, 1], row)
-                        if times > 0:
-                            value += weights[other] * times * norms[lists[other, 2], row]
-                    if value > 0:
-                        score += factors[group] * value / (k1 + value)
-            if score < worst or (masked and not mask[row]):
+            if most < worst:
+                continue
+            for group in range(last, many):
+                most = score
+                for other in range(group, many):
+                    most += bounds[other]
+                if most < worst:
+                    score = -1.0
+                    break
+                value, own = 0.0, 0
+                for other in range(groups[group], groups[group + 1]):
+                    start, stop, own = lists[other, 0], lists[other, 1], lists[other, 5]
+                    place = _place_in(address, start, stop, lists[other, 3], lists[other, 4], row)
+                    if place >= 0 and own != 0:
+                        score += load_float64(own, place - start)
+                    elif place >= 0:
+                        value += weights[other] * counts[place] * norms[lists[other, 2], row]
+                if value > 0:
+                    score += factors[group] * value / (k1 + value)
+            if score < worst:
                 continue
             count = _insert(found, found_scores, count, row, score)
             if count == size:
-                worst = found_scores[size - 1]
+                worst = max(worst, found_scores[size - 1])
     return count
 
 
@@ -189,14 +245,18 @@ def _scores_of(
     given: Any,
     found: Any,
 ) -> None:
+    address = rows.ctypes.data
     for at in range(given.shape[0]):
         row, score = given[at], 0.0
         for group in range(factors.shape[0]):
             value = 0.0
             for number in range(groups[group], groups[group + 1]):
-                times = _count_in(rows, counts, lists[number, 0], lists[number, 1], row)
-                if times > 0:
-                    value += weights[number] * times * norms[lists[number, 2], row]
+                start, stop, own = lists[number, 0], lists[number, 1], lists[number, 5]
+                place = _place_in(address, start, stop, lists[number, 3], lists[number, 4], row)
+                if place >= 0 and own != 0:
+                    score += load_float64(own, place - start)
+                elif place >= 0:
+                    value += weights[number] * counts[place] * norms[lists[number, 2], row]
             if value > 0:
                 score += factors[group] * value / (k1 + value)
         found[at] = score
@@ -243,14 +303,104 @@ def _sums_of(
     given: Any,
     found: Any,
 ) -> None:
+    address = rows.ctypes.data
     for at in range(given.shape[0]):
         row, score = given[at], 0.0
         for group in range(factors.shape[0]):
             for number in range(groups[group], groups[group + 1]):
-                place = _place_in(rows, lists[number, 0], lists[number, 1], row)
+                start, stop = lists[number, 0], lists[number, 1]
+                place = _place_in(address, start, stop, lists[number, 3], lists[number, 4], row)
                 if place >= 0:
                     score += factors[group] * weights[number] * np.float64(impacts[place])
         found[at] = score
+
+
+_merged, _fused, _scored = strict(_merge), strict(_fuse), strict(_scores_of)
+
+
+def _fuse_rows(
+    keys: Any,
+    shift: Any,
+    text_scores: Any,
+    vector_scores: Any,
+    lists: Any,
+    weights: Any,
+    groups: Any,
+    factors: Any,
+    rows: Any,
+    counts: Any,
+    norms: Any,
+    k1: Any,
+    query: Any,
+    starts: Any,
+    addresses: Any,
+    metric: Any,
+    method: Any,
+    share: Any,
+    k: Any,
+    depth: Any,
+    numbers: Any,
+    scores: Any,
+) -> Any:
+    """Merge two lists of rows, score those that one of them lacks, fuse, and order: how many.
+
+    Args beside those of `merge`, `scores_of`, `score_lists` and `fuse`:
+        depth: How many of each list say how its scores are standardized.
+        numbers: int64 (6, room), for rows, ranks by words and by vectors, what each list lacks,
+            and the order of the rows.
+        scores: float64 (3, room), for the scores by words, by vectors and of both.
+    """
+    candidates, lacking, total = numbers[0], numbers[5], scores[2]
+    count = _merged(
+        keys,
+        shift,
+        text_scores,
+        vector_scores,
+        candidates,
+        numbers[1:3],
+        scores[0:2],
+        numbers[3:5],
+    )
+    missing = count - text_scores.shape[0]
+    for at in range(missing):
+        lacking[at] = candidates[numbers[3, at]]
+    _scored(
+        lists,
+        weights,
+        groups,
+        factors,
+        rows,
+        counts,
+        norms,
+        k1,
+        lacking[:missing],
+        total[:missing],
+    )
+    for at in range(missing):
+        scores[0, numbers[3, at]] = total[at]
+    dim, target = query.shape[0], query.ctypes.data
+    square = sum_of_products(target, target, dim)
+    for at in range(count - vector_scores.shape[0]):
+        place = numbers[4, at]
+        if at + AHEAD < count - vector_scores.shape[0]:
+            later = candidates[numbers[4, at + AHEAD]]
+            prefetch(address_of(later, starts, addresses, dim), 4 * dim)
+        vector = address_of(candidates[place], starts, addresses, dim)
+        scores[1, place] = _score(vector, target, dim, metric, square)
+    _fused(
+        numbers[1][:count],
+        scores[0][:count],
+        text_scores[:depth],
+        numbers[2][:count],
+        scores[1][:count],
+        vector_scores[:depth],
+        method,
+        share,
+        k,
+        total[:count],
+    )
+    numbers[5, :count] = np.argsort(-total[:count], kind="mergesort")  # equal ones by row
+    return count
 
 
 _INT64, _DOUBLES = array_type(types.int64), array_type(types.float64)
@@ -261,7 +411,7 @@ best_rows = entry_point(
             *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES, _DOUBLES),
             *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
             *(array_type(types.float64, 2), types.float64, array_type(types.boolean), types.int64),
-            *(_DOUBLES, _DOUBLES, _INT64, _DOUBLES),
+            *(_DOUBLES, _DOUBLES, _INT64, _INT64, _DOUBLES),
         ),
         **EXACT,
     )(_best_rows)
@@ -276,6 +426,21 @@ scores_of = entry_point(
         ),
         **EXACT,
     )(_scores_of)
+)
+
+fuse_rows = entry_point(
+    numba.njit(
+        types.int64(
+            *(_INT64, types.int64, _DOUBLES, _DOUBLES),
+            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
+            *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
+            *(array_type(types.float64, 2), types.float64),
+            *(array_type(types.float32), _INT64, _INT64, types.int64),
+            *(types.int64, types.float64, types.float64, types.int64),
+            *(array_type(types.int64, 2), array_type(types.float64, 2)),
+        ),
+        **EXACT,
+    )(_fuse_rows)
 )
 
 _IMPACTS = array_type(types.float32, readonly=True)

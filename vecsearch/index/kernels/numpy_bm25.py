@@ -34,13 +34,18 @@ def best_rows(
     early: int,
     scores: Doubles,
     sums: Doubles,
+    touched: Numbers,
     found: Numbers,
     found_scores: Doubles,
 ) -> int:
     """The best rows of a segment: how many there are, at most as many as `found` has places for.
 
     Args:
-        lists: int64 (lists, 3): where a list begins in `rows`, where it ends, and its field.
+        lists: int64 (lists, 7): where a list begins in `rows`, where it ends, and its field; then
+            what only compiled code uses: the address and the shift of its skips (see
+            `query/text/skips.py`), and if the list is a group by itself, the address of what each
+            of its rows scores (float64) and of the most that each row of the segment scores
+            (uint8, of 255 steps up to the bound). Addresses are 0 for none.
         weights: Of each list.
         groups: Where each group begins among the lists, and the number of lists.
         factors: What each group counts: its idf, times what the question gives it.
@@ -53,6 +58,7 @@ def best_rows(
         early: Whether to leave out other rows before they are scored; the result is the same.
         scores: Zeros, one for each row of the segment; zeros again afterwards.
         sums: The same.
+        touched: One more than rows of the segment, of any values; not needed here.
         found: Takes the rows, best first, equal scores in the order of rows.
         found_scores: Takes their scores.
     """
@@ -60,7 +66,7 @@ def best_rows(
     for group in range(len(factors)):
         parts = []
         for number in range(groups[group], groups[group + 1]):
-            start, stop, field = lists[number].tolist()
+            start, stop, field = lists[number, :3].tolist()
             part, times = rows[start:stop], counts[start:stop]
             if early:
                 kept = mask[part]
@@ -102,7 +108,7 @@ def scores_of(
     for group in range(len(factors)):
         sums = np.zeros(len(given))
         for number in range(groups[group], groups[group + 1]):
-            start, stop, field = lists[number].tolist()
+            start, stop, field = lists[number, :3].tolist()
             part = rows[start:stop]
             at = np.minimum(np.searchsorted(part, wanted), len(part) - 1)
             here = np.flatnonzero(part[at] == wanted)
@@ -140,7 +146,7 @@ def best_sums(
     touched = [np.empty(0, np.int64)]
     for group in range(len(factors)):
         for number in range(groups[group], groups[group + 1]):
-            start, stop, _ = lists[number].tolist()
+            start, stop = lists[number, :2].tolist()
             part = rows[start:stop]
             scores[part] += factors[group] * weights[number] * impacts[start:stop].astype(float)
             touched.append(np.asarray(part, np.int64))
@@ -171,7 +177,7 @@ def sums_of(
     wanted = given.astype(rows.dtype)
     for group in range(len(factors)):
         for number in range(groups[group], groups[group + 1]):
-            start, stop, _ = lists[number].tolist()
+            start, stop = lists[number, :2].tolist()
             part = rows[start:stop]
             at = np.minimum(np.searchsorted(part, wanted), len(part) - 1)
             here = np.flatnonzero(part[at] == wanted)

@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple
 
 from vecsearch.query.text.syntax import Clauses, Node, Word
 from vecsearch.text.analyzer import Analyzer
-from vecsearch.text.words import is_run
+from vecsearch.text.words import fold, is_run, pieces
+
+REMEMBERED = 20_000  # words whose groups are known
 
 
 class Group(NamedTuple):
@@ -72,22 +74,25 @@ class Groups:
     def __init__(self, analyzer: Analyzer, columns: Sequence[str]) -> None:
         self._analyzer = analyzer
         self._columns = list(columns)
+        self._of_part = _OfPart(analyzer)
+
+    def plain(self, text: str) -> list[Group]:
+        """The groups of plain words, each once."""
+        of_part = self._of_part
+        if text.isascii():
+            listed = [of_part[word] for word in pieces(fold(text))]
+        else:
+            listed = [of_part[part] for piece in self._analyzer.split(text) for part in piece]
+        return listed if len(set(listed)) == len(listed) else _each_once(listed)
 
     def of_word(self, word: Word) -> list[Group]:
         """The groups of a word, or of the words of a phrase, in order."""
         field = None if word.column is None else self._columns.index(word.column)
         groups: list[Group] = []
-        pieces = list(self._analyzer.split(word.text))
-        if word.kind == "word" and field is None and word.boost == 1:
-            stems = self._analyzer.stems
-            return [
-                Group("prefix" if len(part) == 1 and is_run(part) else "term", stems[part])
-                for piece in pieces
-                for part in piece
-            ]
-        for number, piece in enumerate(pieces):
+        parts = list(self._analyzer.split(word.text))
+        for number, piece in enumerate(parts):
             for part in piece:
-                last = number == len(pieces) - 1
+                last = number == len(parts) - 1
                 group = self._group(word, part, last=last)
                 if field is not None or word.boost != 1:
                     group = group._replace(field=field, factor=word.boost)
@@ -112,14 +117,7 @@ class Groups:
 
     def scored(self, node: Node) -> list[Group]:
         """All groups that count, each once: those of words that are not unwanted."""
-        listed = list(self._all(node))
-        found: dict[Group, float] = {}
-        for group in listed:
-            key = group.bare
-            found[key] = found.get(key, 0.0) + group.factor
-        if len(found) == len(listed):
-            return listed
-        return [group._replace(factor=factor) for group, factor in found.items()]
+        return _each_once(list(self._all(node)))
 
     def _all(self, node: Node) -> Iterator[Group]:
         if isinstance(node, Word):
@@ -127,6 +125,31 @@ class Groups:
             return
         for each in (*node.should, *node.must):
             yield from self._all(each)
+
+
+class _OfPart(dict[str, Group]):
+    """The groups of plain words, which are remembered, as many as fit."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+
+    def __missing__(self, part: str) -> Group:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        kind: Literal["term", "prefix"] = "prefix" if len(part) == 1 and is_run(part) else "term"
+        group = self[part] = Group(kind, self._analyzer.stems[part])
+        return group
+
+
+def _each_once(listed: list[Group]) -> list[Group]:
+    """Each group once; one that comes several times counts as often."""
+    found: dict[Group, float] = {}
+    for group in listed:
+        key = group.bare
+        found[key] = found.get(key, 0.0) + group.factor
+    if len(found) == len(listed):
+        return listed
+    return [group._replace(factor=factor) for group, factor in found.items()]
 
 
 def edits_for(length: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,8 @@ from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.text.groups import Group, is_plain
 from vecsearch.query.text.matching import Matcher
-from vecsearch.query.text.statistics import K1, Doubles, Known, Numbers, Statistics
-from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
+from vecsearch.query.text.statistics import K1, Buffers, Doubles, Known, Numbers, Statistics
+from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, is_without_signs, parse
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.text.analyzer import Analyzer
@@ -30,6 +31,8 @@ FEW = 0.25  # share of rows up to which the others are left out before they are 
 LOOSE = 1 + 1e-12  # bounds are above what they bound, however sums are rounded
 LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
 MANY_LISTS = 256  # in which looking up single rows takes longer than reading them all
+PLAIN = Clauses()  # no conditions
+ONE_AFTER_ANOTHER = np.arange(257)
 MOST_TERMS = 10_000  # that are marked in texts
 
 
@@ -44,7 +47,7 @@ class ListsOf(NamedTuple):
     """The postings of a question in one segment, as the kernels take them.
 
     Attributes:
-        lists: Of all groups, int64 (lists, 3): start, stop and field.
+        lists: Of all groups, as in `Lists.places`.
         weights: Of each list.
         groups: Where each group begins among the lists, and the number of lists.
     """
@@ -74,7 +77,7 @@ class TextQuery:
         self.analyzer: Analyzer = statistics.analyzer
         self.clauses = clauses
         self.weights = weights
-        self.groups = statistics.groups.scored(clauses) if groups is None else list(groups)
+        self.groups = statistics.groups.scored(clauses) if groups is None else groups
 
     @lazy
     def known(self) -> list[tuple[Known, float, float]]:
@@ -91,24 +94,43 @@ class TextQuery:
         return listed
 
     @lazy
+    def _arrays(self) -> tuple[Doubles, Doubles, list[ListsOf]]:
+        """The factors and bounds, and the lists of each segment."""
+        known = self.known
+        factors = [factor for _, factor, _ in known]
+        bounds = [bound * LOOSE for _, _, bound in known]
+        alone = [
+            each.alone for each, factor, _ in known if each.alone and factor == each.idf
+        ]  # what is known of their rows is for this factor
+        count = len(known)
+        if 0 < len(alone) == count < len(ONE_AFTER_ANOTHER):  # most questions: few arrays are made
+            places = np.frombuffer(b"".join([place for place, _ in alone]), np.int64)
+            numbers = np.array([*factors, *bounds, *[weight for _, weight in alone]])
+            lists = ListsOf(
+                places.reshape(count, -1), numbers[2 * count :], ONE_AFTER_ANOTHER[: count + 1]
+            )
+            return numbers[:count], numbers[count : 2 * count], [lists]
+        parts = [self._lists_of(number) for number in range(len(self._statistics.parts))]
+        return np.array(factors), np.array(bounds), parts
+
+    @property
     def factors(self) -> Doubles:
         """What each group counts, in the order of `known`."""
-        return np.array([factor for _, factor, _ in self.known])
+        return self._arrays[0]
 
-    @lazy
+    @property
     def bounds(self) -> Doubles:
         """The most that each group adds to a score, in the order of `known`."""
-        return np.array([bound for _, _, bound in self.known]) * LOOSE
+        return self._arrays[1]
 
-    @lazy
+    @property
     def parts(self) -> list[ListsOf]:
         """The lists of each segment, in the order of `known`."""
-        return [self._lists_of(number) for number in range(len(self._statistics.parts))]
+        return self._arrays[2]
 
     def _lists_of(self, number: int) -> ListsOf:
         found = [known.lists[number] for known, _, _ in self.known]
-        groups = np.zeros(len(found) + 1, np.int64)
-        np.cumsum([len(each.places) for each in found], out=groups[1:])
+        groups = np.array([0, *accumulate([len(each.weights) for each in found])], np.int64)
         if len(found) == 1:
             return ListsOf(found[0].places, found[0].weights, groups)
         places = np.concatenate([each.places for each in found])
@@ -192,26 +214,24 @@ class WeightedQuery(TextQuery):
 
 
 class WordsFound:
-    """Finds the words of a question in texts, and says what they score. It can be pickled.
-
-    Attributes:
-        columns: The columns in whose texts they are.
-    """
+    """Finds the words of a question in texts, and says what they score. It can be pickled."""
 
     def __init__(self, query: TextQuery, *, in_texts: bool = True) -> None:
-        self.columns = query.columns if in_texts else []
         self._query: TextQuery | None = query
-        self._analyzer = query.analyzer
-        self._terms: frozenset[str] | None = None
-        self._groups, self._weights = query.groups, query.weights
+        self._in_texts = in_texts
+        self._analyzer, self._groups, self._weights = query.analyzer, query.groups, query.weights
 
-    @property
+    @lazy
+    def columns(self) -> list[str]:
+        """The columns in whose texts they are."""
+        assert self._query is not None
+        return self._query.columns if self._in_texts else []
+
+    @lazy
     def terms(self) -> frozenset[str]:
         """The terms that the words stand for."""
-        if self._terms is None:
-            assert self._query is not None
-            self._terms = self._query.terms
-        return self._terms
+        assert self._query is not None
+        return self._query.terms
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Where a text has one of the words: spans of characters, in order."""
@@ -241,7 +261,8 @@ class WordsFound:
         return sorted((each for each in found if each[1] > 0), key=lambda each: -each[1])
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_query": None, "_terms": self.terms if self.columns else None}
+        terms = self.terms if self.columns else frozenset()
+        return self.__dict__ | {"_query": None, "columns": self.columns, "terms": terms}
 
 
 class TextSearcher:
@@ -276,8 +297,9 @@ class TextSearcher:
             raise InvalidInputError("the query is an empty text")
         columns = self.statistics.columns
         weights = self._weights(using)
-        if not syntax:
-            return TextQuery(self.statistics, plain(text), weights)
+        if not syntax or is_without_signs(text):
+            groups = self.statistics.groups.plain(text)
+            return TextQuery(self.statistics, PLAIN, weights, groups)
         clauses, given = parse(text, columns)
         weights = tuple(
             weight * given.get(name, 1.0) for name, weight in zip(columns, weights, strict=True)
@@ -352,7 +374,7 @@ class TextSearcher:
             found = np.empty(min(k, part.rows), np.int64)
             found_scores = np.empty(len(found))
             kernel = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
-            buffers = part.buffers.pop() if part.buffers else _zeros(part.rows)
+            buffers = part.buffers.pop() if part.buffers else _buffers(part.rows)
             kernels = kernel or numpy_bm25
             if part.postings.impacts is not None:
                 count = kernels.best_sums(
@@ -474,5 +496,5 @@ class TextSearcher:
         return self.documents(query, k, selection)
 
 
-def _zeros(rows: int) -> tuple[Doubles, Doubles]:
-    return np.zeros(rows), np.zeros(rows)
+def _buffers(rows: int) -> Buffers:
+    return Buffers(np.zeros(rows), np.zeros(rows), np.empty(rows + 1, np.int64))

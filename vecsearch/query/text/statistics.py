@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import QueryError
 from vecsearch.query.text.groups import Group, Groups
+from vecsearch.query.text.skips import LONG, Skips, skips_of
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.text_files import open_postings, text_columns
 from vecsearch.text.analyzer import Analyzer, stored_analyzer
@@ -29,16 +30,33 @@ K1, B = 1.2, 0.75  # as in Lucene
 EDIT_WEIGHT = 0.5  # each edit halves how often a word counts
 TEXTS_AT_ONCE = 1024  # that are read to see whether a form of a word is still there
 REMEMBERED = 20_000  # words whose lists and statistics are known
+SCORES = 64 * 1024 * 1024  # bytes of what is known of the rows of their lists, at most
+SPARSE = 32  # a row in so many has a word of which something is known for all rows
 Numbers = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
-NO_LISTS = np.empty((0, 3), np.int64)
+NO_LISTS = np.empty((0, 7), np.int64)
 
 
 class Lists(NamedTuple):
-    """The lists of a group in one segment: int64 (lists, 3) of start, stop and field; weights."""
+    """The lists of a group in one segment.
+
+    Attributes:
+        places: int64 (lists, 7), as the kernels take them.
+        weights: Of each list.
+        skips: The skips of long lists, to which `places` points.
+    """
 
     places: Numbers
     weights: Doubles
+    skips: Sequence[Skips] = ()
+
+
+class Buffers(NamedTuple):
+    """Working memory of one search in a segment: zeros, zeros, and any values."""
+
+    scores: Doubles
+    sums: Doubles
+    touched: Numbers
 
 
 class Known(NamedTuple):
@@ -48,11 +66,15 @@ class Known(NamedTuple):
         idf: Its inverse document frequency.
         most: The most that it counts in any row, as a share of its idf.
         lists: Its lists in each segment.
+        alone: If there is one list in one segment: its place as bytes, and its weight.
+        arrays: What that place points to.
     """
 
     idf: float
     most: float
     lists: list[Lists]
+    alone: tuple[bytes, float] | None = None
+    arrays: tuple[npt.NDArray[Any], ...] = ()
 
 
 class Part:
@@ -70,7 +92,7 @@ class Part:
         self.live: Mask | None = None
         if mask is not None and snapshot.manifest.segments[number].deleted:
             self.live = mask[self.first : self.first + self.rows]
-        self.buffers: list[tuple[Doubles, Doubles]] = []  # zeros, for a search to borrow
+        self.buffers: list[Buffers] = []  # for a search to borrow
 
     @lazy
     def documents(self) -> Numbers | None:
@@ -170,18 +192,30 @@ class Part:
             if not field_weights[field]:
                 continue
             at = numbers * count + field
-            triple = np.stack([starts[at], starts[at + 1], np.full(len(at), field)], axis=1)
-            kept = triple[:, 1] > triple[:, 0]
-            places.append(triple[kept])
+            listed = np.zeros((len(at), 7), np.int64)
+            listed[:, 0], listed[:, 1], listed[:, 2] = starts[at], starts[at + 1], field
+            kept = listed[:, 1] > listed[:, 0]
+            places.append(listed[kept])
             all_weights.append(weights[kept] * field_weights[field])
         if not places:
             return Lists(NO_LISTS, np.empty(0))
         return Lists(np.ascontiguousarray(np.concatenate(places)), np.concatenate(all_weights))
 
+    def with_skips(self, lists: Lists) -> Lists:
+        """The same lists, with skips for long ones."""
+        skips = []
+        for place in lists.places:
+            start, stop = place[:2].tolist()
+            if stop - start >= LONG:
+                own, shift = skips_of(self.postings.rows[start:stop], self.rows)
+                place[3:5] = own.ctypes.data, shift
+                skips.append(own)
+        return lists._replace(skips=skips)
+
     def rows_of(self, lists: Lists) -> npt.NDArray[np.uint32]:
         """The rows of some lists, each once, ascending, deleted ones included."""
         rows = self.postings.rows
-        slices = [rows[start:stop] for start, stop, _ in lists.places.tolist()]
+        slices = [rows[start:stop] for start, stop in lists.places[:, :2].tolist()]
         if len(slices) == 1:
             return slices[0]
         return np.unique(np.concatenate(slices)) if slices else np.empty(0, np.uint32)
@@ -218,6 +252,7 @@ class Statistics:
         )
         self.columns = text_columns(snapshot.manifest)
         self.groups = Groups(self.analyzer, self.columns)
+        self._room = SCORES
         self._known: dict[tuple[Group, tuple[float, ...]], Known] = {}
 
     @lazy
@@ -260,10 +295,10 @@ class Statistics:
             found = sum(part.count(each) for part, each in zip(self.parts, lists, strict=True))
             documents = self.snapshot.manifest.documents
             idf = math.log1p((documents - found + 0.5) / (found + 0.5))
-            most = max((self._most(number, each) for number, each in enumerate(lists)), default=0.0)
-            known = Known(idf, most, lists)
+            lists = [part.with_skips(each) for part, each in zip(self.parts, lists, strict=True)]
+            known = self._known_of(idf, lists)
             if len(self._known) >= REMEMBERED:
-                self._known = {}
+                self._known, self._room = {}, SCORES
             self._known[key] = known
         return known
 
@@ -274,15 +309,37 @@ class Statistics:
         most = 0.0
         for part, each in zip(self.parts, lists, strict=True):
             assert part.postings.impacts is not None
-            for (start, stop, _), weight in zip(each.places.tolist(), each.weights, strict=True):
+            for (start, stop), weight in zip(
+                each.places[:, :2].tolist(), each.weights, strict=True
+            ):
                 most = max(most, float(weight) * float(part.postings.impacts[start:stop].max()))
         return Known(1.0, most, lists)
 
-    def _most(self, number: int, lists: Lists) -> float:
-        """The most that a group counts in a row of a segment, as a share of its idf."""
-        if len(lists.places) != 1:
-            return float(len(lists.places) > 0)
-        (start, stop, field), postings = lists.places[0].tolist(), self.parts[number].postings
-        rows, counts = postings.rows[start:stop], postings.counts[start:stop]
-        value = float((lists.weights[0] * counts * self.norms[number][field][rows]).max())
-        return value / (K1 + value)
+    def _known_of(self, idf: float, lists: list[Lists]) -> Known:
+        most = 0.0
+        for number, each in enumerate(lists):
+            if len(each.places) != 1:
+                most = max(most, float(len(each.places) > 0))
+                continue
+            start, stop, field = each.places[0, :3].tolist()
+            postings = self.parts[number].postings
+            rows, counts = postings.rows[start:stop], postings.counts[start:stop]
+            values = each.weights[0] * counts * self.norms[number][field][rows]
+            largest = float(values.max())
+            most = max(most, largest / (K1 + largest))
+        if len(lists) != 1 or len(lists[0].places) != 1:
+            return Known(idf, most, lists)
+        place, weight = lists[0].places[0].copy(), float(lists[0].weights[0])
+        rows_of_all = self.parts[0].rows
+        is_dense = len(values) >= max(LONG, rows_of_all // SPARSE)
+        size = 8 * len(values) + is_dense * rows_of_all
+        if size > self._room:
+            return Known(idf, most, lists, (place.tobytes(), weight))
+        self._room -= size
+        scores = idf * values / (K1 + values)  # in the order of the kernels
+        place[5], arrays = scores.ctypes.data, (scores,)
+        if is_dense:
+            uppers = np.zeros(rows_of_all, np.uint8)
+            uppers[rows] = np.minimum(np.ceil(scores * (255 / scores.max())), 255)
+            place[6], arrays = uppers.ctypes.data, (scores, uppers)
+        return Known(idf, most, lists, (place.tobytes(), weight), arrays)

@@ -93,8 +93,8 @@ def parse(text: str, columns: Sequence[str]) -> tuple[Clauses, dict[str, float]]
     Raises:
         QueryError: It cannot be read; the message says where.
     """
-    if not _SPECIAL.search(text):
-        return plain(text), {}
+    if is_without_signs(text):
+        return Clauses(should=(Word(text),)), {}
     reader = _Reader(_tokens(text, columns), text, columns)
     clauses = reader.clauses(0)
     if reader.token is not None:
@@ -108,9 +108,9 @@ def parse(text: str, columns: Sequence[str]) -> tuple[Clauses, dict[str, float]]
     return clauses, reader.weights
 
 
-def plain(text: str) -> Clauses:
-    """A question in plain words, with nothing in it that has a meaning of its own."""
-    return Clauses(should=(Word(text),))
+def is_without_signs(text: str) -> bool:
+    """Whether a question has nothing in it that has a meaning of its own."""
+    return _SPECIAL.search(text) is None
 
 
 def _tokens(text: str, columns: Sequence[str]) -> list[_Token]:

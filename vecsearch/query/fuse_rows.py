@@ -1,0 +1,85 @@
+"""Two lists of rows become one in a single compiled call, where that can be."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.index.kernels.loader import TEXT_LOADER
+from vecsearch.query.fusion import CODES, DEPTH, Doubles, Fusion, ListScores
+from vecsearch.query.paths import Found
+from vecsearch.query.searcher import Searcher
+from vecsearch.query.text.search import MANY_LISTS, Ranking, TextQuery
+from vecsearch.query.text.statistics import K1
+
+
+class FusedRows(NamedTuple):
+    """The rows of two lists, ascending; their places, best first; their scores, also in each."""
+
+    candidates: Positions
+    order: Positions
+    scores: Doubles
+    by_vector: ListScores
+    by_text: ListScores
+
+
+def keys_of(text: Positions, vector: Positions) -> tuple[Positions, int]:
+    """The keys by which two lists of rows are merged: row, and place in both; and their shift."""
+    room = len(text) + len(vector)
+    shift = room.bit_length()
+    keys = np.concatenate((text, vector))
+    keys <<= shift
+    keys |= np.arange(room)
+    keys.sort()
+    return keys, shift
+
+
+def fused_rows(
+    searcher: Searcher,
+    query: TextQuery,
+    vector: Vectors,
+    text: Ranking,
+    found: Found,
+    fusion: Fusion,
+) -> FusedRows | None:
+    """Fuse the best rows by words and by vectors.
+
+    Args:
+        searcher: What is searched.
+        query: The words.
+        vector: The vector, as it is compared.
+        text: The best by words.
+        found: The best by vectors.
+        fusion: How two lists become one.
+
+    Returns:
+        What they are together; None where the compiled code is not loaded or cannot read what is
+        searched.
+    """
+    kernels, table, scorer = TEXT_LOADER.module, searcher.scorer.table, searcher.scorer
+    parts = searcher.words.statistics.parts
+    if kernels is None or table is None or scorer.scattered or len(parts) != 1 or not query.groups:
+        return None
+    postings, lists = parts[0].postings, query.parts[0]
+    if postings.impacts is not None or not 0 < len(lists.lists) <= MANY_LISTS:
+        return None
+    keys, shift = keys_of(text.positions, found.positions)
+    numbers, scores = np.empty((6, len(keys)), np.int64), np.empty((3, len(keys)))
+    by_words, by_vectors = np.ascontiguousarray(text.scores), found.scores.astype(np.float64)
+    count = kernels.fuse_rows(
+        *(keys, shift, by_words, by_vectors),
+        *(*lists, query.factors, postings.rows, postings.counts),
+        *(searcher.words.statistics.norms[0], K1),
+        *(np.ascontiguousarray(vector), *table, scorer.code),
+        *(CODES[fusion.method], float(fusion.text), float(fusion.k), DEPTH),
+        *(numbers, scores),
+    )
+    return FusedRows(
+        numbers[0, :count],
+        numbers[5, :count],
+        scores[2, :count],
+        ListScores(numbers[2, :count], scores[1, :count], by_vectors[:DEPTH]),
+        ListScores(numbers[1, :count], scores[0, :count], by_words[:DEPTH]),
+    )
