@@ -1,9 +1,10 @@
 """Simple conditions, compiled without sqlglot, whose import takes longer than most filters.
 
 Only what can be read in one way is taken: `name op constant`, and [NOT] LIKE, IN, BETWEEN and IS
-NULL, joined by AND, OR, NOT and parentheses. The name is exactly that of a column, and in double
-quotes or no word of SQL. All else is left to `sql.py`; so is what cannot be compiled, as errors are
-the same then. A test compares both on many texts.
+NULL, where `lower(name)` or `upper(name)` may stand for the name, and `array_contains(name,
+constant)`, joined by AND, OR, NOT and parentheses. The name is exactly that of a column, and in
+double quotes or no word of SQL. All else is left to `sql.py`; so is what cannot be compiled, as
+errors are the same then. A test compares both on many texts.
 """
 
 from __future__ import annotations
@@ -23,16 +24,32 @@ from vecsearch.query.filter.compare import (
     membership,
     negation,
 )
-from vecsearch.query.filter.functions import like
-from vecsearch.query.filter.values import Literal, Value, column, is_vector, number, shorten
+from vecsearch.query.filter.functions import change_case, like, list_contains
+from vecsearch.query.filter.values import (
+    Literal,
+    Operand,
+    Value,
+    column,
+    is_vector,
+    number,
+    shorten,
+)
 
 MOST_CHARACTERS: Final = 1000
 _SPACE = r"[ \t\r\n]"
 _QUOTED = r"\\\x00-\x1f\ud800-\udfff"  # what may not be within quotes
 _CONSTANT = rf"""(?: -?[0-9]+ (?: \.[0-9]+ )? (?! [\w.] ) | '[^'{_QUOTED}]*' (?! ['\w] ) )"""
+_NAME = rf"""(?: (?P<name> [A-Za-z_][A-Za-z0-9_]* ) | "(?P<quoted> [^"{_QUOTED}]+ )" )"""
+_CONTAINS = re.compile(
+    rf"""{_SPACE}* (?: ARRAY_CONTAINS | ARRAY_HAS | LIST_CONTAINS | LIST_HAS ) {_SPACE}*
+    \( {_SPACE}* {_NAME} {_SPACE}*
+    , {_SPACE}* (?P<constant> {_CONSTANT} ) {_SPACE}* \) {_SPACE}*""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
 _TERM = re.compile(
     rf"""{_SPACE}*
-    (?: (?P<name> [A-Za-z_][A-Za-z0-9_]* ) | "(?P<quoted> [^"{_QUOTED}]+ )" ) {_SPACE}*
+    (?: (?P<case> LOWER | UPPER ) {_SPACE}* (?P<open> \( ) {_SPACE}* )?
+    {_NAME} (?(open) {_SPACE}* \) ) {_SPACE}*
     (?: (?P<op> <= | >= | <> | != | = | < | > ) {_SPACE}* (?P<constant> {_CONSTANT} )
       | (?<! \w ) IS {_SPACE}+ (?P<given> NOT {_SPACE}+ )? (?P<null> NULL ) (?! \w )
       | (?<! \w ) (?P<negated> NOT {_SPACE}+ )?
@@ -144,10 +161,14 @@ class _Parser:
             if not self._take(_CLOSE):
                 raise _OtherSyntaxError
             return condition
+        term = self._take(_CONTAINS)
+        if term is not None:
+            return list_contains(self._column(term), _constant(term["constant"]))
         term = self._take(_TERM)
-        if term is None or (term["name"] or "").upper() in WORDS:
+        if term is None:
             raise _OtherSyntaxError
-        return _condition(term, self._column(term["name"] or term["quoted"]))
+        value: Operand = self._column(term)
+        return _condition(term, change_case(value, term["case"].lower()) if term["case"] else value)
 
     def _take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         match = pattern.match(self._text, self.at)
@@ -155,8 +176,9 @@ class _Parser:
             self.at = match.end()
         return match
 
-    def _column(self, name: str) -> Value:
-        if self._schema.names.count(name) != 1:
+    def _column(self, term: re.Match[str]) -> Value:
+        name = term["name"] or term["quoted"]
+        if (term["name"] or "").upper() in WORDS or self._schema.names.count(name) != 1:
             raise _OtherSyntaxError
         kind = self._schema.field(name).type
         if is_json(kind) or is_vector(kind) or pa.types.is_null(kind):
@@ -165,7 +187,7 @@ class _Parser:
         return column(name, kind)
 
 
-def _condition(term: re.Match[str], value: Value) -> Value:
+def _condition(term: re.Match[str], value: Operand) -> Value:
     if term["op"]:
         op = "<>" if term["op"] == "!=" else term["op"]
         return compare(op, value, _constant(term["constant"]))
