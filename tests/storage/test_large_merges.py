@@ -91,7 +91,7 @@ def test_the_order_of_rows_does_not_depend_on_the_thread(tmp_path: Path) -> None
     orders = []
     for name, waits in (("a", True), ("b", False)):
         with created(tmp_path / name) as c:
-            for n in range(0, 60, 3):
+            for n in range(0, 33, 3):
                 c.add([{"id": n, "n": 0, "vector": [n, 1]}])
                 c.add([{"vector": [n, 2], "id": n + 1, "n": 1}], on_conflict="replace")
                 c.update(f"id = {n // 2}", {"n": 5})
