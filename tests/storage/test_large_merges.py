@@ -20,7 +20,7 @@ from vecsearch.storage.large_merges import merge_large
 from vecsearch.storage.merge import FAN_OUT, MANY
 
 LIMITS = vs.Limits(smallest_index_rows=1)
-OF_THE_THREAD = large_merges.merge_segments
+OF_THE_THREAD = merge.merge_segments
 
 
 @pytest.fixture(autouse=True)

@@ -168,7 +168,10 @@ class _Parser:
         if term is None:
             raise _OtherSyntaxError
         value: Operand = self._column(term)
-        return _condition(term, change_case(value, term["case"].lower()) if term["case"] else value)
+        if term["case"]:
+            value = change_case(value, term["case"].lower())
+        assert isinstance(value, Value)  # as only a constant becomes a constant
+        return _condition(term, value)
 
     def _take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         match = pattern.match(self._text, self.at)
@@ -187,7 +190,7 @@ class _Parser:
         return column(name, kind)
 
 
-def _condition(term: re.Match[str], value: Operand) -> Value:
+def _condition(term: re.Match[str], value: Value) -> Value:
     if term["op"]:
         op = "<>" if term["op"] == "!=" else term["op"]
         return compare(op, value, _constant(term["constant"]))
