@@ -105,13 +105,13 @@ def test_the_order_of_rows_does_not_depend_on_the_thread(tmp_path: Path) -> None
 FOLLOWED: dict[str, Callable[[vs.Collection], object]] = {
     "nothing": lambda c: None,
     "add": lambda c: c.add([{"id": 99, "n": 0, "vector": [0, 0]}]),
-    "delete": lambda c: c.delete([3, 5, 8]),
+    "delete": lambda c: c.delete([2, 5, 8]),
     "delete and go back": lambda c: (c.delete([9]), c.rollback(c.info().version - 1)),
     "words": lambda c: c.build_text_index(["word"], "german", progress=False),
     "replace": lambda c: c.add([{"id": 4, "n": 7, "vector": [9, 9]}], on_conflict="replace"),
 }
 GIVEN_UP: dict[str, Callable[[vs.Collection], object]] = {
-    "delete a segment": lambda c: c.delete([4, 5]),
+    "delete a segment": lambda c: c.delete([3, 4, 5]),
     "index": lambda c: c.build_index("Flat"),
     "update": lambda c: c.update("n = 1", {"n": 8}),
     "add a column": lambda c: c.add_column("tag", "string", "x"),
@@ -130,11 +130,10 @@ def test_what_others_commit_while_the_thread_merges_stays(
     """Deletions go into the merged segment; after another change of its parts it is given up."""
     change = (FOLLOWED | GIVEN_UP)[name]
     with created(root) as c, vs.open(root, limits=LIMITS) as other:
-        for n in range(0, 2 * FAN_OUT, 2):
-            c.add(
-                [{"id": m, "n": m % 3, "word": f"word {m}", "vector": [m, 1]} for m in (n, n + 1)]
-            )
-        c.delete([1, 7])
+        for n in range(0, 3 * FAN_OUT, 3):
+            ids = range(n, n + 3)
+            c.add([{"id": m, "n": m % 3, "word": f"word {m}", "vector": [m, 1]} for m in ids])
+        c.delete([0, 7])
 
         def merged(*arguments: Any) -> Any:
             monkeypatch.setattr(large_merges, "merge_segments", OF_THE_THREAD)
