@@ -337,7 +337,8 @@ class Statistics:
             return Known(idf, most, lists, (place.tobytes(), weight))
         self._room -= size
         scores = idf * values / (K1 + values)  # in the order of the kernels
-        place[5], arrays = scores.ctypes.data, (scores,)
+        arrays: tuple[npt.NDArray[Any], ...] = (scores,)
+        place[5] = scores.ctypes.data
         if is_dense:
             uppers = np.zeros(rows_of_all, np.uint8)
             uppers[rows] = np.minimum(np.ceil(scores * (255 / scores.max())), 255)
