@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from vecsearch.errors import CollectionNotFoundError, ConflictError
@@ -57,5 +58,7 @@ class OpenedFolder:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def __del__(self) -> None:
-        self.close()
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        """As `close`. At the end of the process the module `os` may be gone already."""
+        if self._descriptor is not None:
+            close(self._descriptor)
