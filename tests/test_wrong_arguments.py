@@ -484,7 +484,7 @@ def test_a_fault_of_vecsearch_is_not_blamed_on_the_user(
 def test_what_the_operating_system_refuses_is_a_storage_error(
     texts: vs.Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vecsearch.collection.check_k", tokenize.open)
+    monkeypatch.setattr("vecsearch.collection.searches.check_k", tokenize.open)
     with pytest.raises(vs.StorageError, match="No such file or directory: no") as found:
         texts.plan(k="no")  # type: ignore[arg-type]
     assert isinstance(found.value.__cause__, FileNotFoundError)
@@ -494,7 +494,7 @@ def test_the_gate_keeps_signatures_and_documentation() -> None:
     signature = inspect.signature(vs.Collection.search)
     assert list(signature.parameters)[:3] == ["self", "query", "k"]
     assert vs.Collection.search.__name__ == "search"
-    assert vs.Collection.search.__qualname__ == "Collection.search"
+    assert vs.Collection.search.__qualname__ == "Searches.search"
     assert (vs.Collection.search.__doc__ or "").startswith("Find the k documents")
     assert "query" in inspect.getsource(vs.Collection.search)
     assert pickle.loads(pickle.dumps(vs.create)) is vs.create

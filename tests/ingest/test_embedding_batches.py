@@ -105,7 +105,8 @@ def test_progress_moves_with_each_batch_and_ends_at_all(
         assert total == 95
         yield steps.append
 
-    monkeypatch.setattr("vecsearch.collection.progress_bar", bar)
+    for module in ("changes", "upkeep"):
+        monkeypatch.setattr(f"vecsearch.collection.{module}.progress_bar", bar)
     with vs.create(tmp_path / "c.vs", embedder=Slow()) as c:
         c.add(ROWS)
         assert sum(steps) == 95 and len(steps) == 8 and max(steps) <= 12

@@ -8,6 +8,7 @@ without such a vector are not live in the view.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -241,8 +242,8 @@ class NamedStore(Store):
             yield staging
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[Snapshot]:
-        with self.whole.locked() as latest:
+    def locked(self, most: float = threading.TIMEOUT_MAX) -> Iterator[Snapshot]:
+        with self.whole.locked(most) as latest:
             self._latest = latest.manifest
             yield NamedSnapshot(latest, self.column)
 

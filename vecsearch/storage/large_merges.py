@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -30,11 +31,26 @@ from vecsearch.storage.merge import (
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 
-if TYPE_CHECKING:
-    from vecsearch.storage.store import Store
-
 MOST_SMALL = 2 * MANY  # with more small segments, changes leave nothing to the thread
 LOCK_SECONDS = 5.0  # a merge waits at most so long for other writers, and is given up then
+
+
+class Commits(Protocol):
+    """What merges need of a `storage.store.Store`."""
+
+    large_merges: LargeMerges
+
+    def snapshot(self, version: int | None = None, *, pulled: bool = False) -> Snapshot:
+        """A version; the latest without a number."""
+
+    def staging(self) -> AbstractContextManager[Staging]:
+        """Where new files are written."""
+
+    def locked(self, most: float = ...) -> AbstractContextManager[Snapshot]:
+        """Hold the writer's lock for so many seconds at most of waiting; the latest version."""
+
+    def commit(self, staging: Staging | None, version: Manifest) -> None:
+        """Make a version the latest."""
 
 
 class LargeMerges:
@@ -62,7 +78,7 @@ class LargeMerges:
         """Say which segments the thread merges now."""
         self._parts = frozenset(part.name for part in parts)
 
-    def start(self, store: Store) -> None:
+    def start(self, store: Commits) -> None:
         """Merge what is due on a thread, unless one is at it."""
         with self._lock:
             if self._running() is None and not self.inline:
@@ -85,7 +101,7 @@ class LargeMerges:
         return thread if thread is not None and thread.is_alive() else None
 
 
-def merge_large(store: Store) -> None:
+def merge_large(store: Commits) -> None:
     """Merge and commit large runs of segments until none is due."""
     try:
         while merge_one(store):
@@ -97,7 +113,7 @@ def merge_large(store: Store) -> None:
     trim_heap()
 
 
-def merge_one(store: Store) -> bool:
+def merge_one(store: Commits) -> bool:
     """Merge one run. Returns whether that was committed."""
     base = store.snapshot(pulled=True)
     run = large_run(base.manifest)

@@ -62,7 +62,7 @@ def best_rows(
         found: Takes the rows, best first, equal scores in the order of rows.
         found_scores: Takes their scores.
     """
-    touched = [np.empty(0, np.int64)]
+    seen = [np.empty(0, np.int64)]
     for group in range(len(factors)):
         parts = []
         for number in range(groups[group], groups[group + 1]):
@@ -77,8 +77,8 @@ def best_rows(
             values = sums[part]
             scores[part] += factors[group] * values / (k1 + values)
             sums[part] = 0
-        touched.extend(np.asarray(part, np.int64) for part in parts)
-    listed = np.unique(np.concatenate(touched))
+        seen.extend(np.asarray(part, np.int64) for part in parts)
+    listed = np.unique(np.concatenate(seen))
     values = scores[listed]
     scores[listed] = 0
     kept = values > 0
@@ -143,14 +143,14 @@ def best_sums(
         found: As above.
         found_scores: As above.
     """
-    touched = [np.empty(0, np.int64)]
+    seen = [np.empty(0, np.int64)]
     for group in range(len(factors)):
         for number in range(groups[group], groups[group + 1]):
             start, stop = lists[number, :2].tolist()
             part = rows[start:stop]
             scores[part] += factors[group] * weights[number] * impacts[start:stop].astype(float)
             touched.append(np.asarray(part, np.int64))
-    listed = np.unique(np.concatenate(touched))
+    listed = np.unique(np.concatenate(seen))
     values = scores[listed]
     scores[listed] = 0
     kept = values > 0
