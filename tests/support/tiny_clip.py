@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 
 def tiny_clip(folder: Path) -> str:
@@ -86,7 +87,8 @@ def tiny_siglip(folder: Path) -> str:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", 1)]
     )
-    PreTrainedTokenizerFast(
+    wrapped: Any = PreTrainedTokenizerFast
+    wrapped(
         tokenizer_object=tokenizer,
         unk_token="<unk>",
         pad_token="</s>",

@@ -202,7 +202,7 @@ def _pad_as_trained(module: Any) -> None:
     Its vector of a text is that of the last place. Padded to the longest text of a batch, a text
     would have another vector in each batch.
     """
-    config = getattr(getattr(module, "auto_model", None), "config", None)
+    config: Any = getattr(getattr(module, "auto_model", None), "config", None)
     if not str(getattr(config, "model_type", "")).startswith("siglip"):
         return
     given = dict(module.processing_kwargs)
