@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.tiny_clip import tiny_clip
+from support.tiny_clip import tiny_clip, tiny_siglip
 
 from vecsearch.embedders import images, resolve_embedder
 from vecsearch.embedders.images import ImageEmbedder, Preparation, open_picture
@@ -200,3 +200,26 @@ def test_clip_puts_texts_and_pictures_in_one_space(clip: str, tmp_path: Path) ->
         embedder.embed_documents([red, tmp_path / "none.png"])
     with pytest.raises(InvalidInputError, match=r"row 0: a picture is a path"):
         embedder.embed_queries([5])
+
+
+def test_siglip_reads_texts_as_it_was_trained(tmp_path: Path) -> None:
+    """Padded to full length without a mask, so that a text has one vector in every batch."""
+    import torch
+    from PIL import Image
+    from transformers import PreTrainedTokenizerFast, SiglipImageProcessor, SiglipModel
+
+    folder = tiny_siglip(tmp_path / "tiny")
+    embedder = resolve_embedder(f"clip:{folder}", device="cpu")
+    pictures = [Image.new("RGB", (20, 20), color) for color in ((255, 0, 0), (0, 0, 255))]
+    texts = ["a red square", "blue"]
+    model: Any = SiglipModel.from_pretrained(folder)
+    tokens = PreTrainedTokenizerFast.from_pretrained(folder)(
+        texts, padding="max_length", max_length=20, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        of_texts = model.get_text_features(input_ids=tokens["input_ids"]).pooler_output
+        pixels = SiglipImageProcessor.from_pretrained(folder)(pictures, return_tensors="pt")
+        of_pictures = model.get_image_features(**pixels).pooler_output
+    np.testing.assert_allclose(embedder.embed_queries(texts), of_texts, atol=1e-5)
+    np.testing.assert_allclose(embedder.embed_queries(["blue"])[0], of_texts[1], atol=1e-5)
+    np.testing.assert_allclose(embedder.embed_documents(pictures), of_pictures, atol=1e-5)

@@ -1,9 +1,10 @@
-"""A CLIP with random weights: no weights of a real one can be had offline."""
+"""A CLIP and a SigLIP with random weights: no weights of real ones can be had offline."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 
 def tiny_clip(folder: Path) -> str:
@@ -55,4 +56,59 @@ def tiny_clip(folder: Path) -> str:
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     (folder / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
+    return str(folder)
+
+
+def tiny_siglip(folder: Path) -> str:
+    """A SigLIP of one layer that reads single letters; its folder."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
+
+    torch.manual_seed(0)
+    layers = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    special = {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 1}
+    text = {**layers, **special, "vocab_size": 60, "max_position_embeddings": 20}
+    config = SiglipConfig(
+        text_config={**text, "projection_size": 16},
+        vision_config={**layers, "image_size": 16, "patch_size": 8},
+    )
+    SiglipModel(config).save_pretrained(folder)
+    letters = ["<unk>", "</s>", *"abcdefghijklmnopqrstuvwxyz"]
+    tokenizer = Tokenizer(
+        models.WordLevel({token: row for row, token in enumerate(letters)}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    wrapped: Any = PreTrainedTokenizerFast
+    wrapped(
+        tokenizer_object=tokenizer,
+        unk_token="<unk>",
+        pad_token="</s>",
+        eos_token="</s>",
+        model_max_length=20,
+    ).save_pretrained(folder)
+    preprocessor = {
+        "image_processor_type": "SiglipImageProcessor",
+        "size": {"height": 16, "width": 16},
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+        "do_resize": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_convert_rgb": True,
+        "resample": 3,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    (folder / "processor_config.json").write_text(
+        json.dumps({"processor_class": "SiglipProcessor"})
+    )
     return str(folder)

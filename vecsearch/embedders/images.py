@@ -145,6 +145,7 @@ class ClipEmbedder(SentenceTransformerEmbedder):
             raise EmbedderError(
                 f"'{name_or_path}' takes {', '.join(map(str, self.model.modalities))}, not pictures"
             )
+        _pad_as_trained(self.model[0])
         self.name = f"clip:{name_or_path}"
 
     def embed_documents(self, documents: Sequence[Any]) -> Vectors:
@@ -193,6 +194,24 @@ class ClipEmbedder(SentenceTransformerEmbedder):
                 [open_picture(queries[row], row) for row in pictures]
             )
         return out
+
+
+def _pad_as_trained(module: Any) -> None:
+    """Have SigLIP read texts as it was trained: all of one length, the padding not masked.
+
+    Its vector of a text is that of the last place. Padded to the longest text of a batch, a text
+    would have another vector in each batch.
+    """
+    config: Any = getattr(getattr(module, "auto_model", None), "config", None)
+    if not str(getattr(config, "model_type", "")).startswith("siglip"):
+        return
+    given = dict(module.processing_kwargs)
+    as_trained = {
+        "padding": "max_length",
+        "max_length": config.text_config.max_position_embeddings,
+        "return_attention_mask": False,
+    }
+    module.processing_kwargs = {**given, "text": {**as_trained, **given.get("text", {})}}
 
 
 def open_picture(item: Any, row: int) -> Image:
