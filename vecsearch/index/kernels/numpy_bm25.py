@@ -149,7 +149,7 @@ def best_sums(
             start, stop = lists[number, :2].tolist()
             part = rows[start:stop]
             scores[part] += factors[group] * weights[number] * impacts[start:stop].astype(float)
-            touched.append(np.asarray(part, np.int64))
+            seen.append(np.asarray(part, np.int64))
     listed = np.unique(np.concatenate(seen))
     values = scores[listed]
     scores[listed] = 0
