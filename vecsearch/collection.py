@@ -114,6 +114,7 @@ from vecsearch.ingest.embedding import EmbedTexts
 from vecsearch.ingest.named_vectors import made_columns, with_vectors
 from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
+from vecsearch.ingest.sources.base import Source
 from vecsearch.ingest.sources.documents import FILE_COLUMNS, PICTURE_COLUMNS
 from vecsearch.ingest.splitting import Splitting
 from vecsearch.maintenance import compact, edit, versions
@@ -170,6 +171,7 @@ from vecsearch.text.analyzer import Analyzer
 from vecsearch.types import (
     BEIR_ID,
     ID,
+    SOURCE,
     TEXT,
     AddResult,
     BuildResult,
@@ -689,6 +691,31 @@ class Collection:
             runs_on,
         )
 
+    def _opened(
+        self,
+        data: Data,
+        reading: Reading,
+        manifest: Manifest,
+        known: pa.Schema,
+        text_column: str | None,
+        id_column: str | None,
+        on_conflict: OnConflict,
+    ) -> Source:
+        """The rows of data, read as those of a collection with these columns."""
+        reading.id_column = id_column or manifest.id_column
+        reading.beir_id = reading.id_column == ID and BEIR_ID not in manifest.schema.names
+        reading.columns = None if manifest.settings.get("open_schema") else frozenset(known.names)
+        reading.pictures = takes_pictures(manifest)
+        if on_conflict == "refresh":
+            reading.stored = stored_digests(self._snapshot)
+        with invalid_data():
+            return open_source(
+                data,
+                text_column=text_column or manifest.text_column or TEXT,
+                schema=known,
+                reading=reading,
+            )
+
     def _add(
         self,
         data: Data,
@@ -708,21 +735,8 @@ class Collection:
         manifest = self.refresh()._snapshot.manifest
         manifest = named_by_data(manifest, id_column, text_column)
         known = source_schema(manifest, id_column, text_column)
-        reading.id_column = id_column or manifest.id_column
-        reading.beir_id = reading.id_column == ID and BEIR_ID not in manifest.schema.names
-        reading.columns = None if manifest.settings.get("open_schema") else frozenset(known.names)
-        reading.pictures = takes_pictures(manifest)
-        complete: MakeCompleter | None = None
-        if on_conflict == "refresh":
-            reading.stored = stored_digests(self._snapshot)
-            complete = refreshing
-        with invalid_data():
-            source = open_source(
-                data,
-                text_column=text_column or manifest.text_column or TEXT,
-                schema=known,
-                reading=reading,
-            )
+        complete: MakeCompleter | None = refreshing if on_conflict == "refresh" else None
+        source = self._opened(data, reading, manifest, known, text_column, id_column, on_conflict)
         if on_conflict == "update":
             complete = merging(reading, source.places)
         watch = self._duplicate_watch(*nearly_same, on_conflict)
@@ -851,7 +865,8 @@ class Collection:
             encoding: As in `add`.
             delete_all: Delete even if the folder holds no file that is read, or if more than half
                 of what it brought in would go.
-            dry_run: Only say what would change.
+            dry_run: Only say what would change. New files are read, to see which hold something; a
+                warning says if more than half would go.
             progress: As in `add`.
 
         Returns:
@@ -886,12 +901,22 @@ class Collection:
             self._need_file_columns()
             return self._add(path, fresh, "refresh", progress=progress)
 
+        def find(fresh: Reading) -> set[str]:
+            manifest = self._snapshot.manifest
+            columns = source_schema(manifest, None, None)
+            missing = [field for field in FILE_COLUMNS if field.name not in columns.names]
+            known = pa.schema([*columns, *missing])
+            source = self._opened(path, fresh, manifest, known, None, None, "refresh")
+            with invalid_data():
+                return {name for batch in source.batches for name in batch[SOURCE].to_pylist()}
+
         sync = FolderSync(
             path,
             reading,
             lambda: self.refresh()._snapshot,
             add,
             lambda ids: self.delete(ids).version,
+            find,
         )
         return sync.run(delete_all=delete_all, dry_run=dry_run)
 

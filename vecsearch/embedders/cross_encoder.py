@@ -77,10 +77,11 @@ def load_pair_scorer(name: str) -> PairScorer:
     find_installed("sentence_transformers", "sentence-transformers", "text", f"The model '{name}'")
     from sentence_transformers import CrossEncoder
 
-    with no_progress_bars(), hub_offline():
+    with no_progress_bars(), hub_offline(name) as fault:
+        local = fault is not None or is_local_only()
         try:
-            model = CrossEncoder(name, trust_remote_code=False, local_files_only=is_local_only())
+            model = CrossEncoder(name, trust_remote_code=False, local_files_only=local)
         except Exception as error:
             _log.debug("loading '%s' failed", name, exc_info=True)
-            raise cannot_load(name, error) from error
+            raise cannot_load(name, fault or error) from error
     return PairScorer(name, model)

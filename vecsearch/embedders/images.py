@@ -300,7 +300,7 @@ def _timm(name: str, device: str | None) -> ImageEmbedder:
     require("torchvision", "torchvision", "timm", what)
     timm = require("timm", "timm", "timm", what)
     try:
-        with hub_offline():
+        with hub_offline(name):
             network = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:
         raise EmbedderError(f"timm cannot load the model '{name}': {error}") from error

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from vecsearch.common.kinds import is_model_name
 from vecsearch.common.show import cut, first_line, shown
 from vecsearch.embedders.catalog import cached_snapshot
-from vecsearch.embedders.network import is_local_only
+from vecsearch.embedders.network import hub_offline, is_local_only
 from vecsearch.errors import EmbedderError
 
 _log = logging.getLogger(__name__)
@@ -74,13 +74,14 @@ def _fetched(name: str) -> Path:
     """The folder of a hub's model with its settings."""
     if is_local_only():
         raise cannot_load(name, "it is not on this machine")
-    try:
-        from huggingface_hub import snapshot_download
+    with hub_offline(name) as fault:
+        try:
+            from huggingface_hub import snapshot_download
 
-        return Path(snapshot_download(name, allow_patterns=["*.json"]))
-    except Exception as error:
-        _log.debug("fetching '%s' failed", name, exc_info=True)
-        raise cannot_load(name, error) from error
+            return Path(snapshot_download(name, allow_patterns=["*.json"]))
+        except Exception as error:
+            _log.debug("fetching '%s' failed", name, exc_info=True)
+            raise cannot_load(name, fault or error) from error
 
 
 def _json(path: Path) -> dict[str, Any]:

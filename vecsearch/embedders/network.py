@@ -11,8 +11,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
+
+from vecsearch.common.show import first_line
 
 SWITCH = "VECSEARCH_FETCH_MODELS"  # "1" in the environment lets collections name models to fetch
+SECONDS = 20  # for the hub to answer
 _local: ContextVar[bool] = ContextVar("_local", default=False)
 _patching = threading.RLock()
 
@@ -33,10 +37,20 @@ def is_local_only() -> bool:
 
 
 @contextmanager
-def hub_offline() -> Iterator[None]:
-    """Keep libraries without such an option from asking the hub, if `is_local_only`."""
-    if not is_local_only():
-        yield
+def hub_offline(name: str) -> Iterator[str | None]:
+    """Keep libraries from asking the hub, if `is_local_only` or if it does not answer.
+
+    They would try again for a minute, with two lines about each time.
+
+    Args:
+        name: The model, or its folder.
+
+    Yields:
+        Why the hub cannot be asked; None if it answers, or if it need not or may not be asked.
+    """
+    fault = None if is_local_only() or Path(name).exists() else hub_fault()
+    if fault is None and not is_local_only():
+        yield None
         return
     from huggingface_hub import constants
 
@@ -44,6 +58,19 @@ def hub_offline() -> Iterator[None]:
         before = constants.HF_HUB_OFFLINE
         constants.HF_HUB_OFFLINE = True
         try:
-            yield
+            yield fault
         finally:
             constants.HF_HUB_OFFLINE = before
+
+
+def hub_fault() -> str | None:
+    """Why the hub does not answer one request; None if it does, or is not to be asked."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        get_session().head(constants.ENDPOINT, timeout=SECONDS)
+    except Exception as error:  # of requests or httpx, by the version
+        return f"{constants.ENDPOINT} does not answer ({first_line(error)})"
+    return None

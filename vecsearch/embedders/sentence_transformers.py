@@ -463,11 +463,12 @@ def _fetched(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     full = name if "/" in name else f"sentence-transformers/{name}"
-    try:
-        return Path(snapshot_download(full, allow_patterns=list(FETCHED)))
-    except Exception as error:
-        _log.debug("fetching '%s' failed", name, exc_info=True)
-        reason = cut(first_line(error), 200)
+    with hub_offline(full) as fault:
+        try:
+            return Path(snapshot_download(full, allow_patterns=list(FETCHED)))
+        except Exception as error:
+            _log.debug("fetching '%s' failed", name, exc_info=True)
+            reason = cut(fault or first_line(error), 200)
     raise _cannot_load(name, reason)
 
 
@@ -481,17 +482,17 @@ def _load_model(name: str, source: str, device: str | None) -> SentenceTransform
         find_installed("sentence_transformers", "sentence-transformers", "text", what)
     from sentence_transformers import SentenceTransformer
 
-    with no_progress_bars(), hub_offline():
+    with no_progress_bars(), hub_offline(source) as fault:
         try:
             return SentenceTransformer(
                 source,
                 device=device,
                 trust_remote_code=False,
-                local_files_only=is_local_only(),
+                local_files_only=fault is not None or is_local_only(),
             )
         except Exception as error:
             _log.debug("loading '%s' failed", name, exc_info=True)
-            reason = cut(first_line(error), 200)
+            reason = cut(fault or first_line(error), 200)
     raise _cannot_load(name, reason)
 
 

@@ -341,7 +341,9 @@ def changeable(manifest: Manifest, name: str) -> pa.Field:
             command_hint="ingest the document again with --on-conflict replace",
         )
     raise InvalidInputError(
-        f"there is no column {shown(name)} (add_column makes one){did_you_mean(name, changeable)}"
+        f"there is no column {shown(name)}{did_you_mean(name, changeable)}",
+        hint="add_column makes a new one",
+        command_hint="`vecsearch add-column` makes a new one",
     )
 
 

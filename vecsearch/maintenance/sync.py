@@ -6,6 +6,7 @@ collection itself tells what a folder brought in. Nothing else is touched.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,7 @@ class FolderSync:
         snapshot: The latest version, when it is asked for.
         add: Adds the folder's files that are not the same.
         delete: Deletes documents by id, and returns the version.
+        find: Reads the folder's files that are not the same, and says which hold documents.
     """
 
     folder: Path
@@ -74,6 +76,7 @@ class FolderSync:
     snapshot: Callable[[], Snapshot]
     add: Callable[[Reading], AddResult]
     delete: Callable[[list[Id]], int]
+    find: Callable[[Reading], set[str]]
 
     def run(self, *, delete_all: bool, dry_run: bool) -> SyncResult:
         """Bring the collection to what the folder holds.
@@ -96,21 +99,46 @@ class FolderSync:
             if name in stored and digest is not None and stored[name].digests != {digest}
         )
         gone = sorted(stored.keys() - seen.keys())
-        self._refuse(stored, gone, bool(seen), delete_all)
         if dry_run:
-            same = len(seen) - len(new) - len(changed)
-            names = [tuple(n.removeprefix(inside) for n in part) for part in (new, changed, gone)]
-            return SyncResult(
-                len(new),
-                len(changed),
-                sum(len(stored[name].ids) for name in gone),
-                same,
-                0,
-                self.snapshot().manifest.version,
-                self.reading.report(),
-                *names,
-            )
+            self.reading.taken = frozenset(self._elsewhere(everything, inside))
+            return self._plan(inside, stored, (new, changed, gone), bool(seen), delete_all)
+        if not delete_all:
+            self._refuse(stored, gone, bool(seen))
         return self._change(inside, everything, seen, bool(new or changed))
+
+    def _plan(
+        self,
+        inside: str,
+        stored: dict[str, StoredFile],
+        files: tuple[list[str], list[str], list[str]],
+        has_files: bool,
+        delete_all: bool,
+    ) -> SyncResult:
+        """What a sync would do. Files that cannot be read, or are empty, are not new ones."""
+        new, changed, gone = files
+        report = self.reading.report()
+        if new or changed:
+            fresh = self.reading.restarted()
+            holding = self.find(fresh)
+            new, report = [name for name in new if name in holding], fresh.report()
+        if not delete_all:
+            try:
+                self._refuse(stored, gone, has_files)
+            except InvalidInputError as error:
+                if not gone:
+                    raise
+                warnings.warn(f"without insisting it is refused: {error.message}", stacklevel=4)
+        names = [tuple(name.removeprefix(inside) for name in part) for part in (new, changed, gone)]
+        return SyncResult(
+            len(new),
+            len(changed),
+            sum(len(stored[name].ids) for name in gone),
+            sum(len(stored[name].ids) for name in stored.keys() - {*changed, *gone}),
+            0,
+            self.snapshot().manifest.version,
+            report,
+            *names,
+        )
 
     def _change(
         self,
@@ -176,12 +204,10 @@ class FolderSync:
         found |= {name: None for name in self.reading.files if name not in found}
         return found
 
-    def _refuse(
-        self, stored: dict[str, StoredFile], gone: list[str], has_files: bool, delete_all: bool
-    ) -> None:
+    def _refuse(self, stored: dict[str, StoredFile], gone: list[str], has_files: bool) -> None:
         total = sum(len(file.ids) for file in stored.values())
         going = sum(len(stored[name].ids) for name in gone)
-        if delete_all or not (going * 2 > total or not has_files):
+        if has_files and going * 2 <= total:
             return
         if not total:
             raise InvalidInputError(f"the folder {str(self.folder)!r} holds no file that is read")
