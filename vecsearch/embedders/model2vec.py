@@ -47,7 +47,7 @@ class Model2VecEmbedder(BaseEmbedder):
                 "missing"
             )
         try:
-            with hub_offline():
+            with hub_offline(name_or_path):
                 self.model: Any = model2vec.StaticModel.from_pretrained(
                     name_or_path, force_download=False
                 )
