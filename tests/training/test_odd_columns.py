@@ -198,3 +198,10 @@ def test_an_option_of_another_method_says_whose_it_is(kind: str, option: str, me
     options: dict[str, Any] = {option: 1}
     with pytest.raises(CallError, match=message):
         vs.train(kind, [{"s": 1, "i": 1}], **options)
+
+
+@pytest.mark.parametrize("kind", ["items", "tabular"])
+def test_rows_without_names_of_columns_are_refused_in_words(kind: str) -> None:
+    options: dict[str, Any] = {"session": "s", "item": "i"} if kind == "items" else {}
+    with pytest.raises(InvalidInputError, match="row 0 is a list, whose values are in no column"):
+        vs.train(kind, [["ann", "pen"], ["bob", "ink"]], **options)

@@ -32,6 +32,12 @@ def as_table(data: Any, *, text_column: str = "text") -> pa.Table:
     """
     import pyarrow as pa
 
+    if isinstance(data, list | tuple) and data and isinstance(data[0], list | tuple):
+        raise InvalidInputError(
+            "row 0 is a list, whose values are in no column",
+            hint='give each row as a dict, such as {"user": "ann", "item": "pen"}, or a frame',
+            command_hint="give a file whose columns have names",
+        )
     with invalid_data():
         if isinstance(data, pa.Table) and all(_is_plain(each) for each in data.schema.types):
             return data
