@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -489,6 +490,24 @@ def test_large_bodies_are_refused(root: Path) -> None:
             == 200
         )
         assert client.post(f"{NOTES}/search", json={"query": "x"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("search_batch", {"queries": [[[]] * 50] * 100}),
+        ("search_batch", {"vectors": [["a"] * 50] * 100, "texts": ["x"]}),
+        ("search", {"query": "x", "ids": [None] * 5_000}),
+        ("recommend", {"positive": [{}] * 900}),
+    ],
+)
+def test_only_the_first_faults_of_a_long_list_are_looked_for(
+    client: TestClient, verb: str, body: Any
+) -> None:
+    answer = client.post(f"{NOTES}/{verb}", json=body)
+    assert answer.status_code == 400
+    more = re.search(r"\(and (\d+) more\)", answer.json()["error"]["message"])
+    assert more is None or int(more[1]) < 5
 
 
 def test_searches_of_one_moment_are_one_batch(

@@ -19,15 +19,17 @@ MOST_QUERIES = 10_000  # of one request
 MOST_EXAMPLES = 1_000
 FEW_ROWS, MOST_ROWS = 1_000, 100_000  # of an answer as JSON
 
+# Lists are read up to their first fault: to find all in a large body takes longer than searching.
 Id = Annotated[int, Field(strict=True)] | Annotated[str, Field(max_length=LONGEST_TEXT)]
-Ids = Annotated[list[Id], Field(max_length=MOST_IDS)]
+Ids = Annotated[list[Id], Field(fail_fast=True, max_length=MOST_IDS)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
-Vector = Annotated[list[float], Field(max_length=MOST_NUMBERS)]
-SeveralVectors = Annotated[list[Vector], Field(max_length=MOST_VECTORS)]  # compared by MaxSim
+Vector = Annotated[list[float], Field(fail_fast=True, max_length=MOST_NUMBERS)]
+# Compared by MaxSim.
+SeveralVectors = Annotated[list[Vector], Field(fail_fast=True, max_length=MOST_VECTORS)]
 Filter = Annotated[str, Field(max_length=LONGEST_FILTER)]
 Hits = Annotated[int, Field(ge=1, le=MOST_HITS)]
 Told = Annotated[dict[Literal["id", "text", "vector"], Id | Vector], Field(max_length=1)]
-Examples = Annotated[list[Id | Vector | Told], Field(max_length=MOST_EXAMPLES)]
+Examples = Annotated[list[Id | Vector | Told], Field(fail_fast=True, max_length=MOST_EXAMPLES)]
 Had = Id | tuple[Id, float] | tuple[Id, float, float]  # with its weight and its age
 Names = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)]
 
@@ -106,9 +108,11 @@ class SearchBody(_Ways):
     vector: Vector | None = Field(None, description="The vector, beside a `text`.")
 
 
-ManyTexts = Annotated[list[Text], Field(min_length=1, max_length=MOST_QUERIES)]
-ManyVectors = Annotated[list[Vector], Field(min_length=1, max_length=MOST_QUERIES)]
-ManyLists = Annotated[list[SeveralVectors], Field(min_length=1, max_length=MOST_QUERIES)]
+ManyTexts = Annotated[list[Text], Field(fail_fast=True, min_length=1, max_length=MOST_QUERIES)]
+ManyVectors = Annotated[list[Vector], Field(fail_fast=True, min_length=1, max_length=MOST_QUERIES)]
+ManyLists = Annotated[
+    list[SeveralVectors], Field(fail_fast=True, min_length=1, max_length=MOST_QUERIES)
+]
 
 
 class SearchManyBody(_Ways):
@@ -131,7 +135,7 @@ class RecommendBody(_Options):
     strategy: Literal["average", "best_score", "sum_scores"] = Field(
         "average", description="How the examples make one score."
     )
-    history: Annotated[list[Had], Field(max_length=MOST_EXAMPLES)] | None = Field(
+    history: Annotated[list[Had], Field(fail_fast=True, max_length=MOST_EXAMPLES)] | None = Field(
         None, description="What a user had: ids, or [id, weight] or [id, weight, age]."
     )
     half_life: Annotated[float, Field(gt=0)] = Field(
