@@ -176,6 +176,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"id": "en", "text": ENGLISH},
         {"id": "fish", "text": "鲈鱼洗净后用葱姜腌十分钟，水开后上锅大火蒸八分钟。"},
         {"id": "leave", "text": "年假须提前五个工作日在系统里申请，由部门主管批准。"},
+        {"id": "lamp", "text": "台灯的灯泡要用暖色的"},
+        {"id": "shelf", "text": "书架最多承重八十公斤"},
     ]
     (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     answer = Answer(
@@ -185,8 +187,10 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path / "c.vs"
 
 
+# Each has words of one text alone, and that is not the one with the nearest vector.
 QUESTIONS = {
     "鲈鱼要蒸多久？": "fish",
+    "书架能承重多少": "shelf",
     "年假要提前多久申请 -": "leave",
     "the meeting on Friday": "en",
 }
@@ -199,13 +203,13 @@ def test_questions_that_the_model_does_not_know_are_searched_by_their_words_too(
     answer = Answer("search", mixed, "--queries", tmp_path / "q.txt", "--json")
     found = [json.loads(line) for line in answer.out.splitlines()]
     assert [one["hits"][0]["id"] for one in found] == list(QUESTIONS.values())
-    assert [one["plan"]["method"] for one in found] == ["hybrid", "hybrid", "exact"]
+    assert [one["plan"]["method"] for one in found] == ["hybrid"] * 3 + ["exact"]
     assert answer.err.count("warning") == 1
-    assert "2 of 3 questions" in answer.err and "by the words too" in answer.err
+    assert "3 of 4 questions" in answer.err and "by the words above all" in answer.err
 
 
 def test_options_of_vectors_alone_keep_a_search_by_vectors(mixed: Path) -> None:
     for option in (("--min-score", "0.1"), ("--mode", "vector")):
         answer = Answer("search", mixed, next(iter(QUESTIONS)), *option, "--json")
         assert answer.code == 0 and answer.json["plan"]["method"] == "exact"
-        assert "--mode hybrid" in answer.err
+        assert "--mode text" in answer.err

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from vecsearch.collection import Collection
     from vecsearch.query.results import Hits
 
+# Of the words, where the vector means little: even a word of one document alone outweighs it.
+WORDS_SHARE = 0.9
+
 
 def read_questions(path: Path) -> dict[str, str]:
     """Question id -> text. A question without an id gets the number of its line."""
@@ -72,14 +75,14 @@ def numbers_of(text: str, option: str) -> list[Any]:
 
 
 def with_words_if_unread(
-    ask: Callable[[list[str], str], list[Hits]], questions: list[str]
+    ask: Callable[[list[str], dict[str, Any]], list[Hits]], questions: list[str]
 ) -> list[Hits]:
-    """The hits of questions by vectors; by words too for those that the model does not know.
+    """The hits of questions by vectors; by words above all for those that the model does not know.
 
     A warning says so once.
 
     Args:
-        ask: Searches for questions in a mode, "vector" or "hybrid".
+        ask: Searches for questions with the options of a mode.
         questions: The questions, as texts.
     """
     from vecsearch.errors import ModelWarning
@@ -87,12 +90,12 @@ def with_words_if_unread(
     def ask_model(some: list[str]) -> list[Hits]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ModelWarning)
-            return ask(some, "vector")
+            return ask(some, {"mode": "vector"})
 
     try:
         return ask_model(questions)
     except ModelWarning as unread:
-        words = "searched by the words too, which --mode vector leaves out"
+        words = "searched by the words above all; --mode vector leaves them out"
         warnings.warn(ModelWarning(unread.message, command_hint=words), stacklevel=2)
     found: list[Hits] = []
     for question in questions:
@@ -101,5 +104,5 @@ def with_words_if_unread(
         except ModelWarning:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ModelWarning)
-                found += ask([question], "hybrid")
+                found += ask([question], {"mode": "hybrid", "fusion": {"text": WORDS_SHARE}})
     return found

@@ -186,10 +186,10 @@ def search(
         def find(questions: list[str]) -> list[Hits]:
             if adds_words:
                 return with_words_if_unread(ask, questions)
-            return ask(questions, mode.value)
+            return ask(questions, {"mode": mode.value})
 
-        def ask(questions: list[str], way: str) -> list[Hits]:
-            how = {**ways, "mode": way}
+        def ask(questions: list[str], of_mode: dict[str, Any]) -> list[Hits]:
+            how = {**ways, **of_mode}
             by_text = info.text_columns or mode is SearchMode.TEXT or using or beside is not None
             asked: list[Any] = [text if by_text else vector_of(text) for text in questions]
             if using and mode is SearchMode.VECTOR and beside is None:  # a text, or numbers

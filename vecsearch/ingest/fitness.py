@@ -122,8 +122,7 @@ class Fitness:
         names = list(getattr(self._model, "multilingual", list)()) or list(MULTILINGUAL)
         models = " or ".join(repr(name) for name in names[:2])
         return {
-            "hint": f'mode="hybrid" finds the words too; or make the collection with '
-            f"embedder={models}",
-            "command_hint": "--mode hybrid finds the words too; or make the collection with "
+            "hint": f'mode="text" finds the words; or make the collection with embedder={models}',
+            "command_hint": "--mode text finds the words; or make the collection with "
             f"--embedder {' or '.join(names[:2])}",
         }
