@@ -435,3 +435,21 @@ def test_a_report_names_ten_kinds_at_most(write: Write, tmp_path: Path) -> None:
     (line,) = source.reading.report().lines()
     assert line.startswith("files of other kinds left out: 30 .log, 1 .k00, ")
     assert line.endswith(".k08, and 21 of 21 more kinds")
+
+
+def test_comments_and_styles_of_web_subtitles_are_not_read(write: Write) -> None:
+    def said(path: Path) -> str:
+        (row,) = texts(path)
+        return str(row["text"])
+
+    path = write(
+        "a.vtt",
+        "WEBVTT - a film\nKind: captions\n\nNOTE not said\nat all\n\nSTYLE\n::cue {}\n\n"
+        "intro\n00:01.000 --> 00:04.000 align:start\n<v Ann>Mind the gap.\nNOTE well.\n\n"
+        "NOTE\nnot this\n\n00:05.000 --> 00:06.000\nNOTED: all is said.\n",
+    )
+    assert said(path) == "Mind the gap.\nNOTE well.\nNOTED: all is said."
+    early = write("b.vtt", "WEBVTT\n00:01.000 --> 00:02.000\nHello\n")
+    assert said(early) == "Hello"
+    spoken = write("c.srt", "1\n00:00:01,0 --> 00:00:02,0\nA word.\n\nNOTE is a word.\n")
+    assert said(spoken) == "A word.\nNOTE is a word."

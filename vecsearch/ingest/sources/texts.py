@@ -19,6 +19,7 @@ _UNDERLINED = re.compile(
     r"^(?:([=\-~*#])\1{2,}[ \t]*\r?\n)?[ \t]*(\S[^\r\n]*)\r?\n([=\-~*#])\3{2,}[ \t]*$", re.M
 )
 _CUE_TIME = re.compile(r"^\s*(?:\d+:)?\d+:\d+[,.]\d+\s*-->.*$")
+_ASIDE = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,100}>|\{\\[^{}]{0,100}\}")
 
 
@@ -93,16 +94,31 @@ def _old_cells(notebook: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 
 def read_subtitles(file: SourceFile) -> Iterator[Document]:
-    """What is said in a film: without numbers, times and marks of style."""
+    """What is said in a film: without numbers, times, comments and marks of style."""
     lines = whole_text(file).splitlines()
+    if lines and lines[0].startswith("WEBVTT"):
+        lines = _without_asides(lines)
     said: list[str] = []
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
         is_mark = _CUE_TIME.match(line) or _CUE_TIME.match(following)
         spoken = _TAG.sub("", line).strip()
-        if not is_mark and spoken and not (number == 0 and spoken.startswith("WEBVTT")):
+        if not is_mark and spoken:
             said.append(spoken)
     yield Document("\n".join(said))
+
+
+def _without_asides(lines: list[str]) -> list[str]:
+    """The lines of a WebVTT file but for its head, comments and styles, each up to a blank line."""
+    kept: list[str] = []
+    is_aside = True
+    for number, line in enumerate(lines):
+        if number and not lines[number - 1].strip():
+            is_aside = bool(_ASIDE.match(line))
+        if not is_aside or _CUE_TIME.match(line):
+            is_aside = False
+            kept.append(line)
+    return kept
 
 
 def parsed_json(file: SourceFile) -> Any:
