@@ -370,6 +370,20 @@ def test_the_shell_completes_names(
     assert list(complete.columns(Context(), "")) == []  # type: ignore[arg-type]
 
 
+def test_every_option_of_a_model_completes_models() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    options = [
+        (name, option)
+        for name, command in commands.items()
+        for option in command.params
+        if option.name == "embedder"
+    ]
+    assert {"ingest", "sync", "demo", "reembed"} <= {name for name, _ in options}
+    for name, option in options:
+        found = option.shell_complete(None, "use:m")
+        assert [item.value for item in found] == ["use:multilingual"], name
+
+
 def test_completion_reaches_the_shell(folder: Path) -> None:
     environment = {
         **os.environ,

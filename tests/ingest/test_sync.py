@@ -83,6 +83,8 @@ def test_more_than_half_is_deleted_only_if_insisted(
     c.sync(folder)
     for name in "abc":
         (folder / f"{name}.txt").unlink()
+    with pytest.raises(vs.InvalidInputError, match="is a file, and sync takes a folder"):
+        c.sync(folder / "d.txt")
     with pytest.raises(vs.InvalidInputError, match=r"3 of the 4 documents .* would be deleted"):
         c.sync(folder)
     with pytest.warns(UserWarning, match="refused: 3 of the 4 documents"):

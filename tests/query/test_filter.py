@@ -756,6 +756,8 @@ def test_names_and_the_columns_read(where: str, columns: tuple[str, ...]) -> Non
         ('"DATE" = 1', "there is no column 'DATE'; did you mean 'date'?"),
         ('lang = "en"', "there is no column 'en'"),
         ('lang = "en"', "a text goes in single quotes: 'en'"),
+        ("lang = de", "a text goes in single quotes: 'de'"),
+        ("lang IN ('en', de)", "a text goes in single quotes: 'de'"),
         ("a.b = 1", "the column 'a.b' is written \"a.b\""),
         ("“年份” = 1", 'the filter has a full-width “, where SQL has "'),
         ("年份 ＝ 1", "the filter has a full-width ＝, where SQL has ="),

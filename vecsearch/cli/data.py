@@ -58,6 +58,13 @@ Exclude = Annotated[
         help="Leave out files of folders, as .gitignore does: drafts/, *.log. Repeatable.",
     ),
 ]
+EmbedderOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"New collection: its embedding model. Default: {FITTING}.",
+        autocompletion=complete.models,
+    ),
+]
 ChunkerOption = Annotated[
     str | None,
     typer.Option(
@@ -83,10 +90,7 @@ def ingest(
         typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False),
     ],
     folder: Folder,
-    embedder: Annotated[
-        str | None,
-        typer.Option(help=f"New collection: its embedding model. Default: {FITTING}."),
-    ] = None,
+    embedder: EmbedderOption = None,
     dim: Annotated[
         int | None, typer.Option(help="New collection of ready-made vectors: their dimension.")
     ] = None,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from vecsearch.cli import chinese_demo
+from vecsearch.cli import chinese_demo, complete
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     START,
@@ -74,7 +74,9 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="COLLECTION", help="Where to keep the demo's collection.")
     ] = Path("stdlib.vs"),
-    embedder: Annotated[str, typer.Option(help="Embedding model.")] = DEFAULT_EMBEDDER,
+    embedder: Annotated[
+        str, typer.Option(help="Embedding model.", autocompletion=complete.models)
+    ] = DEFAULT_EMBEDDER,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

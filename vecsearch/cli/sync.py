@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from vecsearch.cli.data import ChunkerOption, Exclude, advising_anew, open_or_create
+from vecsearch.cli.data import ChunkerOption, EmbedderOption, Exclude, advising_anew, open_or_create
 from vecsearch.cli.language import fitting_model
 from vecsearch.cli.options import (
     DOCUMENTS,
-    FITTING,
     Debug,
     DryRun,
     Folder,
@@ -35,10 +34,7 @@ def sync(
         typer.Argument(metavar="FOLDER", help="The folder of files.", show_default=False),
     ],
     folder: Folder,
-    embedder: Annotated[
-        str | None,
-        typer.Option(help=f"New collection: its embedding model. Default: {FITTING}."),
-    ] = None,
+    embedder: EmbedderOption = None,
     chunker: ChunkerOption = None,
     exclude: Exclude = None,
     encoding: Annotated[

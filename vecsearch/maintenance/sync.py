@@ -86,6 +86,12 @@ class FolderSync:
                 half of its documents would go, and `delete_all` is false.
         """
         root = address_of(self.folder)
+        if self.folder.is_file():
+            raise InvalidInputError(
+                f"{str(self.folder)!r} is a file, and sync takes a folder: nothing is deleted",
+                hint="add(path) adds a file",
+                command_hint="`vecsearch ingest` adds a file",
+            )
         if not self.folder.is_dir():
             raise InvalidInputError(f"there is no folder {str(self.folder)!r}: nothing is deleted")
         everything = stored_files(self.snapshot())

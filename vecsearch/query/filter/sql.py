@@ -359,7 +359,11 @@ class _Compiler:
                 f"the name {name} fits several columns: write one of {choices}, in double quotes"
             )
         advice = did_you_mean(name, names)
-        if identifier.args.get("quoted"):
+        column = identifier.parent
+        is_value = isinstance(column, exp.Column) and (
+            column.arg_key == "expression" or isinstance(column.parent, exp.In)
+        )
+        if identifier.args.get("quoted") or is_value:
             advice += f" (a text goes in single quotes: '{name}')"
         raise FilterError(f"there is no column {name!r}{advice}{self._quoted_whole(path)}")
 
