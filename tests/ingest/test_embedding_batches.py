@@ -190,6 +190,11 @@ def test_a_model_of_another_language_is_named_with_one_that_fits(tmp_path: Path)
         # few texts among so many others that they are not 5% of all
         (message,) = warned(c, ["一 二 三 四 五", *(f"{n} " + "word " * 18 for n in range(40))])
         assert "most of what it reads in 1 of 41 texts" in message and "multilingual" in message
+        # some among others, whatever their share of all tokens
+        (message,) = warned(
+            c, ["一 二 三 四 五 六", "七 八 九 十 百 千", *("a word " * n for n in (2, 3))]
+        )
+        assert "most of what it reads in 2 of 4 texts" in message
 
 
 def test_a_failed_add_gives_no_warning_of_the_model(tmp_path: Path) -> None:

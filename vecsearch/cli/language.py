@@ -80,7 +80,8 @@ def fitting_model(
     here = multilingual_here()
     if not here:
         return DEFAULT_EMBEDDER  # adding says what does not fit, and what to install
-    some = "the texts are" if are_foreign else f"{foreign} of {counted(len(texts), 'text')} are"
+    are = "is" if foreign == 1 else "are"
+    some = "the texts are" if are_foreign else f"{foreign} of {counted(len(texts), 'text')} {are}"
     warnings.warn(
         f"{some} not English, so the collection gets the model {here[0].name} "
         f"(languages: {here[0].languages}); --embedder chooses another",

@@ -82,18 +82,18 @@ class Fitness:
         )
 
     def _about_language(self) -> ModelWarning | None:
+        if 0 < self.foreign <= self.texts / 2:  # some among others
+            return ModelWarning(
+                f"{self.window.name} does not know most of what it reads in {self.foreign:,} of "
+                f"{counted(self.texts, 'text')}, so their vectors mean little: it was made "
+                "for another language",
+                **self._other_ways(),
+            )
         if self.tokens >= FEWEST_TOKENS and self.unknown > MOST_UNKNOWN * self.tokens:
             share = self.unknown / self.tokens
             return ModelWarning(
                 f"{self.window.name} does not know {share:.0%} of what it reads in these texts, so "
                 "searches find little: it was made for another language",
-                **self._other_ways(),
-            )
-        if self.foreign:  # few among many others
-            return ModelWarning(
-                f"{self.window.name} does not know most of what it reads in {self.foreign:,} of "
-                f"{counted(self.texts, 'text')}, so their vectors mean little: it was made "
-                "for another language",
                 **self._other_ways(),
             )
         return None
