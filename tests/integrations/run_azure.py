@@ -33,7 +33,7 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 
 
 def program() -> str:
-    """The path of azurite-blob; skips the tests if it cannot be had."""
+    """The path of azurite-blob; skips the tests if it cannot be installed."""
     inside = FOLDER / "node_modules" / ".bin" / "azurite-blob"
     found = shutil.which("azurite-blob") or (str(inside) if inside.exists() else None)
     if found:

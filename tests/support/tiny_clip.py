@@ -1,4 +1,4 @@
-"""A CLIP and a SigLIP with random weights: no weights of real ones can be had offline."""
+"""A CLIP and a SigLIP with random weights: the real weights are not available offline."""
 
 from __future__ import annotations
 

@@ -352,7 +352,7 @@ class Opened:
 def _reopened(
     kind: type[Kind], root: Path, place: str, version: int, pinned: bool, options: dict[str, Any]
 ) -> Kind:
-    """A collection that was pickled: at the version it read, or the latest if that is gone."""
+    """Open a pickled collection at the version it read, or at the latest if that is gone."""
     root = path_again(root, place)
     collection = kind(root, version=version if pinned else None, **options)
     if not pinned and collection._snapshot.manifest.version != version:

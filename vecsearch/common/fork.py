@@ -40,15 +40,14 @@ _module_locks: dict[str, Any] = getattr(_bootstrap, "_module_locks", {})  # name
 _blocking_on: Any = getattr(_bootstrap, "_blocking_on", {})  # thread -> the lock it waits for
 
 
-def _imported_elsewhere() -> list[str]:
-    """The modules that other threads are importing."""
-    me = threading.get_ident()
-    names = []
-    for name, reference in list(_module_locks.items()):
-        lock = reference()
-        if lock is not None and getattr(lock, "owner", None) not in (None, me):
-            names.append(name)
-    return names
+def _owner_of(reference: Any) -> int | None:
+    """The thread that is importing a module; None if none is any more."""
+    return getattr(reference(), "owner", None)
+
+
+def _is_importing_elsewhere() -> bool:
+    free = (None, threading.get_ident())
+    return any(_owner_of(reference) not in free for reference in list(_module_locks.values()))
 
 
 def _before_fork() -> None:
@@ -58,7 +57,7 @@ def _before_fork() -> None:
     may need, so it has to run after this one: logging must be imported earlier.
     """
     end = time.monotonic() + IMPORT_SECONDS
-    while _imported_elsewhere() and time.monotonic() < end:
+    while _is_importing_elsewhere() and time.monotonic() < end:
         time.sleep(_EVERY)
 
 
@@ -71,15 +70,13 @@ def _in_child() -> None:
 
 def _undo_imports() -> None:
     """Forget what other threads were importing, as an import that fails does."""
-    mine = threading.get_ident()
-    cut_off = _imported_elsewhere()
     for name, reference in list(_module_locks.items()):
-        lock = reference()
-        if lock is not None and getattr(lock, "owner", None) != mine:
-            _module_locks.pop(name, None)  # also one that a thread was about to take or release
-    for name in cut_off:
+        owner = _owner_of(reference)
+        if owner == threading.get_ident():
+            continue
+        _module_locks.pop(name, None)  # also one that a thread was about to take or release
         module = sys.modules.get(name)
-        if getattr(getattr(module, "__spec__", None), "_initializing", False):
+        if owner is not None and getattr(getattr(module, "__spec__", None), "_initializing", False):
             del sys.modules[name]
     _blocking_on.clear()
 
