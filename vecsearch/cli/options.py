@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from enum import StrEnum
+from importlib.abc import MetaPathFinder
 from pathlib import Path, PosixPath
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -251,6 +255,35 @@ def root_of(folder: Path) -> Path:
 
 def open_for(folder: Path, version: int | None = None) -> Collection:
     """The collection in a folder, or an older version of it."""
+    keep_pandas_out()
     from vecsearch.collection import open_collection
 
     return open_collection(folder, version=version)
+
+
+def keep_pandas_out() -> None:
+    """Let pyarrow find no pandas: a command is given no frame, and the import takes 0.3 s.
+
+    pyarrow looks for pandas once, when it makes its first array. What needs pandas by its nature,
+    such as `to_pandas`, looks again.
+    """
+    if "pandas" in sys.modules:
+        return
+    import pyarrow as pa
+
+    absent = _NoPandas()
+    sys.meta_path.insert(0, absent)
+    try:
+        pa.array([])
+    finally:
+        sys.meta_path.remove(absent)
+
+
+class _NoPandas(MetaPathFinder):
+    """Finds all modules to be where they are, but no pandas anywhere."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,22 @@ def numbers_in_arrow(numbers: npt.NDArray[Any]) -> pa.Array:
     flat = np.ascontiguousarray(numbers)
     kind = pa.from_numpy_dtype(flat.dtype)
     return pa.Array.from_buffers(kind, len(flat), [None, pa.py_buffer(flat)])
+
+
+def texts_in_arrow(texts: Sequence[str]) -> pa.Array:
+    """A few texts as an Arrow array of strings. `pa.array` does the same, but imports pandas first.
+
+    Raises:
+        UnicodeEncodeError: A text holds half a character.
+
+    Example:
+        >>> texts_in_arrow(["ab", "", "ü"]).to_pylist()
+        ['ab', '', 'ü']
+    """
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
 
 
 def numbers_in_numpy(array: pa.Array) -> npt.NDArray[Any]:

@@ -77,6 +77,7 @@ class BertFolder:
         max_tokens: Tokens that are read of a text, special tokens included.
         prompts: Prompts of the configuration, by task.
         tokenizer: A `tokenizers.Tokenizer`, which neither pads nor cuts.
+        known_digest: `tensors_digest` of the weights where the whole file was checked before.
     """
 
     folder: Path
@@ -89,6 +90,7 @@ class BertFolder:
     _pooling: Literal["mean", "cls"]
     _normalize: bool
     _unknown_token: int
+    known_digest: str | None = None
 
     def embed(self, texts: Sequence[str]) -> Array:
         """Embed texts: float32, shape (len(texts), dim), in the given order."""
@@ -147,9 +149,8 @@ class BertFolder:
         ]
         if self._normalize:
             modules.append(("Normalize", _NORMALIZES))
-        used = {name: each for name, each in self._weights.items() if "pooler." not in name}
         return digest_of_parts(
-            weights=tensors_digest(used),
+            weights=self.known_digest or self.weights_digest(),
             architecture=architecture,
             modules=[[name, {**known, "do_lower_case": False}] for name, known in modules],
             tokenizer=text_digest(self.tokenizer.to_str()),
@@ -157,6 +158,12 @@ class BertFolder:
             truncate_dim=None,
             query_prompt=query_prompt,
             document_prompt=document_prompt,
+        )
+
+    def weights_digest(self) -> str:
+        """`tensors_digest` of the weights that vectors depend on."""
+        return tensors_digest(
+            {name: each for name, each in self._weights.items() if "pooler." not in name}
         )
 
 

@@ -15,6 +15,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,8 @@ _log = logging.getLogger(__name__)
 OFFLINE_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 # Of the published model.safetensors of all-MiniLM-L6-v2.
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# `tensors_digest` of the same file, so that it is hashed once, not twice.
+OFFLINE_TENSORS = "7e3e23e401a8ae84c90c26c5bcd99f18eb5c106ca917c08e04d3ebff8c7381fd"
 LONGEST_TEXT = 1_000_000  # a larger limit of a tokenizer means that it has none
 LEAST_FOR_CARD = 256  # documents from which on loading PyTorch for a graphics card is worth it
 FETCHED = (
@@ -451,7 +454,11 @@ def _source_of(name: str) -> str:
 def _numpy_model(name: str, source: str) -> BertFolder | None:
     """The model to run in numpy, if it is on this machine and of the form that is known here."""
     if Path(source).is_dir():
-        return read_bert(Path(source), mapped=source != name)
+        packaged = source != name  # its file was checked by _offline_folder
+        model = read_bert(Path(source), mapped=packaged)
+        if model is not None and packaged:
+            model = replace(model, known_digest=OFFLINE_TENSORS)
+        return model
     folder = cached_snapshot(name)
     if folder is None and not is_local_only() and find_spec("sentence_transformers") is None:
         folder = _fetched(name)  # sentence-transformers fetches more, and other kinds of models

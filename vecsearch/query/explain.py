@@ -23,7 +23,7 @@ from vecsearch.types import Id, Metric, Plan, Span
 MOST_SENTENCES, MOST_WORDS = 60, 80  # that are left out in turn
 SHARED = 20  # neighbors of query and hit that are compared
 SHOWN = 5
-_UNIT = re.compile(rf"[{CJK_LETTERS}]{{1,2}}|[^\W{CJK_LETTERS}]+")
+_UNIT = rf"[{CJK_LETTERS}]{{1,2}}|[^\W{CJK_LETTERS}]+"  # compiled when it is first used
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +299,8 @@ def _carriers(
     best = int(np.argmax(weights))
     number, first, last = spans[best]
     found = [
-        (match.start(), match.end()) for match in _UNIT.finditer(passages[number].text, first, last)
+        (match.start(), match.end())
+        for match in re.compile(_UNIT).finditer(passages[number].text, first, last)
     ][:MOST_WORDS]
     losses = _losses(
         question, query, text, [(starts[number] + a, starts[number] + b) for a, b in found]

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.arrays import numbers_in_arrow, numbers_in_numpy, texts_in_arrow
 from vecsearch.common.show import shown
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.arrow_file import read_numbers
@@ -24,6 +25,7 @@ from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.segment_file import write_batch
 
 Keys = npt.NDArray[np.int64]
+FEW_IDS = 1000  # so many are made an array without pandas, which pa.array would import
 
 
 def id_keys(ids: pa.Array) -> Keys:
@@ -56,8 +58,8 @@ class IdIndex:
     def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
         file = CheckedFile(root, ref)
         batch = read_ids(file)
-        self._keys: Keys = batch.column("key").to_numpy()
-        self._rows: npt.NDArray[np.uint32] = batch.column("row").to_numpy()
+        self._keys: Keys = numbers_in_numpy(batch.column("key"))
+        self._rows: npt.NDArray[np.uint32] = numbers_in_numpy(batch.column("row"))
         if len(self._rows) != rows:
             raise CorruptedError(
                 f"{file.path} has {len(self._rows)} ids where its segment has {rows} rows"
@@ -129,7 +131,7 @@ def _ids_in_bulk(values: Any, id_type: pa.DataType) -> pa.Array | None:
         if (
             isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iu"
         ) or isinstance(values, list):
-            array = pa.array(values)
+            array = _few_in_arrow(values) if len(values) <= FEW_IDS else pa.array(values)
         elif isinstance(values, pa.ChunkedArray):
             array = values.combine_chunks()
         elif isinstance(values, pa.Array):
@@ -144,6 +146,16 @@ def _ids_in_bulk(values: Any, id_type: pa.DataType) -> pa.Array | None:
         return array.cast(id_type) if fits and not array.null_count else None
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
         return None
+
+
+def _few_in_arrow(values: list[Any] | npt.NDArray[Any]) -> pa.Array:
+    """`pa.array(values)` without importing pandas, where all are texts or all are whole numbers."""
+    if isinstance(values, np.ndarray) or all(type(each) is int for each in values):
+        numbers = np.array(values)
+        return numbers_in_arrow(numbers) if numbers.dtype.kind in "iu" else pa.array(values)
+    if all(type(each) is str for each in values):
+        return texts_in_arrow(values)
+    return pa.array(values)
 
 
 def _checked_ids(items: list[Any], id_type: pa.DataType) -> pa.Array:
