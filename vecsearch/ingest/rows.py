@@ -20,6 +20,7 @@ from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.texts import without_text
+from vecsearch.ingest.validation import Validation
 from vecsearch.ingest.vector_column import (
     check_vectors,
     first_true,
@@ -109,6 +110,7 @@ class RowChecker:
         self.generates_ids: bool | None = None
         self.next_id = manifest.next_id
         self.chunked = manifest.chunked
+        self._valid = Validation()
         self.metadata: pa.Schema | None = (
             None if manifest.settings.get("open_schema") else metadata_schema(manifest.schema)
         )
@@ -121,7 +123,7 @@ class RowChecker:
         """
         try:
             # Damaged offsets of a foreign file would lead Arrow outside its buffers.
-            batch.validate(full=True)
+            self._valid.require(batch)
         except pa.ArrowInvalid as error:
             raise InvalidInputError(
                 f"the data from row {first} on is not valid Arrow: {error}"
