@@ -53,6 +53,46 @@ def texts_in_arrow(texts: Sequence[str]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
 
 
+def bools_in_arrow(
+    values: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Truth values as an Arrow array, null where `known` is False. `pa.array` imports pandas first.
+
+    Example:
+        >>> bools_in_arrow(np.array([True, False])).to_pylist()
+        [True, False]
+    """
+    buffers = [
+        None if each is None else pa.py_buffer(np.packbits(each, bitorder="little"))
+        for each in (known, values)
+    ]
+    return pa.Array.from_buffers(pa.bool_(), len(values), buffers)
+
+
+def constants_in_arrow(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """`pa.array(values, kind)`, for plain values of usual kinds without importing pandas first.
+
+    Raises:
+        pa.ArrowInvalid: The type cannot hold a value. Also OverflowError, as `pa.array` does.
+
+    Example:
+        >>> constants_in_arrow(["ab", "c"], pa.large_string()).to_pylist()
+        ['ab', 'c']
+    """
+    given = {type(value) for value in values}
+    if given == {bool} and pa.types.is_boolean(kind):
+        return bools_in_arrow(np.array(values))
+    if given == {str} and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return texts_in_arrow(values).cast(kind)
+    if (given == {int} and pa.types.is_integer(kind)) or (
+        given == {float} and kind in (pa.float32(), pa.float64())
+    ):
+        return numbers_in_arrow(np.array(values, kind.to_pandas_dtype()))
+    if given == {int} and pa.types.is_temporal(kind) and kind.bit_width in (32, 64):
+        return numbers_in_arrow(np.array(values, f"i{kind.bit_width // 8}")).view(kind)
+    return pa.array(values, kind)
+
+
 def numbers_in_numpy(array: pa.Array) -> npt.NDArray[Any]:
     """An Arrow array of numbers without nulls as a numpy array, read-only and not copied.
 

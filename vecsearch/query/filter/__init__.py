@@ -56,6 +56,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import bools_in_arrow
 from vecsearch.common.json_column import is_json
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
@@ -160,7 +161,7 @@ def _decoding(run: Callable[[Any], Any]) -> Callable[[pa.RecordBatch], Any]:
             for start in range(0, batch.num_rows, DECODED_ROWS)
             for part in [batch.slice(start, DECODED_ROWS)]
         ]
-        return pa.array(np.concatenate(masks) if masks else np.zeros(0, np.bool_))
+        return bools_in_arrow(np.concatenate(masks) if masks else np.zeros(0, np.bool_))
 
     return run_decoded
 

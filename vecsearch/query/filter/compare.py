@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import bools_in_arrow, constants_in_arrow, numbers_in_arrow
 from vecsearch.common.deadline import check_time
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.values import (
@@ -42,6 +43,7 @@ FEW_SHARE = 0.5  # of the rows: copying more of them costs about what it saves
 SAMPLED_TEXTS = 20  # texts of a batch that are looked at for dates
 
 NULL = pa.nulls(1, pa.bool_())[0]
+TRUE, FALSE = bools_in_arrow(np.array([True, False]))
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": pc.equal,
     "<>": pc.not_equal,
@@ -87,7 +89,7 @@ def boolean(label: str, run: Callable[[Any], Any], cost: int | None = None) -> V
 
 def truth(value: bool | None, label: str) -> Value:
     """A condition that is the same for every row."""
-    scalar = pa.scalar(value, pa.bool_())
+    scalar = NULL if value is None else (TRUE if value else FALSE)
     return boolean(label, lambda batch: scalar, 0)
 
 
@@ -109,7 +111,7 @@ class SomeRows:
     def __init__(self, batch: Any, rows: npt.NDArray[np.int64]) -> None:
         self.num_rows = len(rows)
         self._batch = batch
-        self._rows = pa.array(rows)
+        self._rows = numbers_in_arrow(rows)
         self._columns: dict[str, pa.Array] = {}
 
     def column(self, name: str) -> pa.Array:
@@ -130,7 +132,7 @@ def conjunction(conditions: Sequence[Value]) -> Value:
     def run(batch: Any) -> Any:
         if not slow or not isinstance(batch, pa.RecordBatch | SomeRows):
             return reduce(pc.and_kleene, _results(conditions, batch))
-        result = reduce(pc.and_kleene, _results(quick, batch)) if quick else pa.scalar(True)
+        result = reduce(pc.and_kleene, _results(quick, batch)) if quick else TRUE
         for condition in slow:
             check_time()
             result = _and_of_rest(result, condition, batch)
@@ -151,7 +153,7 @@ def _and_of_rest(result: Any, condition: Value, batch: Any) -> Any:
     true[rest] = bits(found, len(rest))
     known[rest] = bits(pc.is_valid(found), len(rest))
     known |= ~_as_mask(rest, batch.num_rows)  # they are FALSE already
-    return pc.and_kleene(result, pa.array(true, mask=~known))
+    return pc.and_kleene(result, bools_in_arrow(true, known))
 
 
 def _as_mask(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.bool_]:
@@ -187,7 +189,7 @@ def is_truth(condition: Value, wanted: bool) -> Value:
     inner = condition if wanted else negation(condition)
     return boolean(
         condition.label,
-        lambda batch: pc.coalesce(inner.run(batch), pa.scalar(False)),
+        lambda batch: pc.coalesce(inner.run(batch), FALSE),
         condition.cost,
     )
 
@@ -208,7 +210,9 @@ def compare(op: str, left: Operand, right: Operand) -> Value:
     if left.kind == "float":
         return _compare_with_float(op, left, right, label)
     if left.kind in ("text", "boolean"):
-        kernel, constant = COMPARISONS[op], plain_constants(left, [right])[0]
+        kind = pa.string() if left.kind == "text" else pa.bool_()
+        kernel = COMPARISONS[op]
+        constant = constants_in_arrow(plain_constants(left, [right]), kind)[0]
         if left.kind == "text" and op not in ("=", "<>"):
             left = warning_of_dates(left, str(right.value))
         cost = cost_of([left], 2)
@@ -255,7 +259,8 @@ def _compare_on_grid(op: str, value: Value, literal: Literal, label: str) -> Val
         if op in ("=", "<>"):
             return constant_unless_null(value, op == "<>")
         op = "<=" if op in ("<", "<=") else ">"
-    kernel, constant = COMPARISONS[op], pa.scalar(grid_constant(value.type, units), value.type)
+    kernel = COMPARISONS[op]
+    constant = constants_in_arrow([grid_constant(value.type, units)], value.type)[0]
     return boolean(label, lambda batch: kernel(value.run(batch), constant), cost_of([value], 1))
 
 
@@ -264,7 +269,7 @@ def _compare_with_float(op: str, value: Value, literal: Literal, label: str) -> 
     if number is None:  # beyond float32: compared as float64
         value = cast(value, pa.float64())
         number = float_constant(value, literal)
-    run, constant = value.run, pa.scalar(number, value.type)
+    run, constant = value.run, constants_in_arrow([number], value.type)[0]
     if op in (">", ">="):  # by the opposite, so that NaN counts as greater
         opposite = pc.less_equal if op == ">" else pc.less
         return boolean(
@@ -428,7 +433,7 @@ def membership(left: Operand, items: Sequence[Operand]) -> Value:
     constants = plain_constants(left, known)
     if left.kind == "float" and 0.0 in constants:
         constants += [0.0, -0.0]  # equal numbers with different hashes
-    value_set = pa.array(constants, left.type)
+    value_set = constants_in_arrow(constants, left.type)
 
     def run(batch: Any) -> Any:
         array = left.run(batch)

@@ -16,8 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import texts_in_arrow
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import (
+    FALSE,
     NULL,
     bits,
     boolean,
@@ -29,6 +31,7 @@ from vecsearch.query.filter.compare import (
     negation,
     truth,
 )
+from vecsearch.query.filter.substrings import contains, lower, upper
 from vecsearch.query.filter.values import (
     MAX_DIGITS,
     Literal,
@@ -53,7 +56,7 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
     label = f"{value.label} LIKE '{shorten(pattern)}'"
     parts = _like_parts(pattern, escape)
     if ignore_case:
-        text_value = _with_kernel(pc.utf8_lower, text_value, "lower", 20)
+        text_value = _with_kernel(lower, text_value, "lower", 20)
         parts = [(kind, pc.utf8_lower(pa.scalar(text)).as_py()) for kind, text in parts]
     run = text_value.run
     kinds, text = [kind for kind, _ in parts], "".join(text for _, text in parts)
@@ -64,7 +67,7 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
     simple: dict[tuple[str, ...], Callable[..., Any]] = {
         ("text", "%"): pc.starts_with,
         ("%", "text"): pc.ends_with,
-        ("%", "text", "%"): pc.match_substring,
+        ("%", "text", "%"): contains,
     }
     kernel = simple.get(tuple(kinds), pc.match_substring_regex)
     if tuple(kinds) not in simple:
@@ -75,7 +78,7 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
             + r"\z"
         )
     try:
-        kernel(pa.array(["-"]), text)  # the first use compiles the regular expression
+        kernel(texts_in_arrow(["-"]), text)  # the first use compiles the regular expression
     except pa.ArrowInvalid:
         raise FilterError(f"{label}: the pattern is too long") from None
     return boolean(label, lambda batch: kernel(run(batch), text), cost_of([text_value], 20))
@@ -137,7 +140,7 @@ def equals_any(literal: Literal, lists: Operand) -> Value:
     if literal.value is None:
 
         def has_elements(batch: Any) -> Any:
-            return pc.coalesce(_has_elements(value.run(batch)), pa.scalar(False))
+            return pc.coalesce(_has_elements(value.run(batch)), FALSE)
 
         return boolean(value.label, lambda batch: pc.and_kleene(has_elements(batch), NULL))
     element = elements(value)
@@ -228,7 +231,7 @@ def _list_value(operand: Operand) -> Value:
 
 def change_case(value: Operand, to: str) -> Operand:
     """lower() or upper() of a text column or a text."""
-    kernel = pc.utf8_lower if to == "lower" else pc.utf8_upper
+    kernel = lower if to == "lower" else upper
     if isinstance(value, Literal) and isinstance(value.value, str):
         changed = kernel(pa.scalar(value.value)).as_py()
         return Literal(changed, f"'{shorten(changed)}'")
@@ -252,7 +255,7 @@ def _with_kernel(
     kernel: Callable[[Any], Any], value: Value, name: str, cost: int | None = None
 ) -> Value:
     """What a kernel makes of a value; `cost` is that of a kernel that never fails."""
-    dtype = kernel(pa.array([], value.type)).type
+    dtype = kernel(pa.nulls(0, value.type)).type
     whole = None if cost is None else cost_of([value], cost)
     return Value(dtype, f"{name}({value.label})", lambda batch: kernel(value.run(batch)), whole)
 
