@@ -163,9 +163,10 @@ def tantivy_engine(terms: Sequence[Sequence[str]]) -> dict[str, Callable[[str], 
 def hybrid_times(
     c: vs.Collection, queries: Sequence[str], vectors: Any, rounds: int
 ) -> dict[str, float]:
-    """Medians of a hybrid search and of its halves, which take turns.
+    """Medians of a hybrid search and of its halves, which take turns search by search.
 
-    The halves are searched for as many hits as are wanted, and for as many as are fused.
+    So a half finds the processor's caches filled by other searches, as within a hybrid search. `apart` are medians of halves that are searched for many questions in a row instead. The
+    halves are searched for as many hits as are wanted, and for as many as are fused.
     """
     rows = np.random.default_rng(1).integers(len(vectors), size=len(queries))
     pairs = list(zip(queries, vectors[rows], strict=True))
@@ -180,12 +181,21 @@ def hybrid_times(
         for pair in pairs[:60]:
             form(pair)
     times: dict[str, list[float]] = {name: [] for name in forms}
+    apart: dict[str, list[float]] = {f"{name}, apart": [] for name in forms}
+
+    def timed(form: Callable[[Any], Any], pair: Any) -> float:
+        start = time.thread_time()
+        form(pair)
+        return (time.thread_time() - start) * 1e6
+
     for _ in range(rounds):
+        for at in range(len(pairs)):
+            for place, (name, form) in enumerate(forms.items()):  # each has a question of its own
+                pair = pairs[(at + place * len(pairs) // len(forms)) % len(pairs)]
+                times[name].append(timed(form, pair))
         for name, form in forms.items():
-            for pair in pairs:
-                start = time.thread_time()
-                form(pair)
-                times[name].append((time.thread_time() - start) * 1e6)
+            apart[f"{name}, apart"] += [timed(form, pair) for pair in pairs]
+    times |= apart
     medians = {name: round(statistics.median(each), 1) for name, each in times.items()}
     for at, ending in ((K, ""), (100, ", 100 hits")):
         halves = medians[f"text{ending}"] + medians[f"vector{ending}"]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 BLOCK = 10_000  # rows added to FAISS at a time; a graph depends on how its `add` calls are cut
+COUNTED = 50_000  # nodes whose links are counted at a time
 WEAK = 16  # a node with fewer incoming links gets links back from the nodes it points to
 ROWS_A_KEY = 8  # rows with the same sort key
 
@@ -59,21 +60,25 @@ def link_back(hnsw: Any, n: int) -> None:
     width = hnsw.nb_neighbors(0)
     links, offsets = links_of(hnsw)
     slots = np.arange(width)
-    incoming = np.zeros(n, np.int64)
-    for start in range(0, n, BLOCK):
-        level = links[offsets[start : min(start + BLOCK, n), None] + slots]
-        incoming += np.bincount(level[level >= 0], minlength=n)
+    incoming, degrees = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for start in range(0, n, COUNTED):
+        level = links[offsets[start : min(start + COUNTED, n), None] + slots]
+        given = level >= 0
+        incoming += np.bincount(level[given], minlength=n)
+        degrees[start : start + COUNTED] = given.sum(axis=1)
     weak = np.flatnonzero(incoming < WEAK)
     for start in range(0, len(weak), BLOCK):
         nodes = weak[start : start + BLOCK]
         targets = links[offsets[nodes, None] + slots]
         node, target = np.repeat(nodes, width), targets.ravel().astype(np.int64)
-        existing = links[offsets[np.maximum(target, 0), None] + slots]
-        used = (existing >= 0).sum(axis=1)
-        wanted = (target >= 0) & (used < width) & ~(existing == node[:, None]).any(axis=1)
-        node, target, used = node[wanted], target[wanted], used[wanted]
+        with_room = (target >= 0) & (degrees[target] < width)
+        node, target = node[with_room], target[with_room]
+        existing = links[offsets[target, None] + slots]
+        wanted = ~(existing == node[:, None]).any(axis=1)
+        node, target = node[wanted], target[wanted]
         by_target = np.lexsort((incoming[node], target))  # the weakest nodes come first
-        node, target, used = node[by_target], target[by_target], used[by_target]
-        slot = used + np.arange(len(target)) - np.searchsorted(target, target)
+        node, target = node[by_target], target[by_target]
+        slot = degrees[target] + np.arange(len(target)) - np.searchsorted(target, target)
         fits = slot < width
         links[offsets[target[fits]] + slot[fits]] = node[fits]
+        np.add.at(degrees, target[fits], 1)
