@@ -112,7 +112,7 @@ def test_the_rows_of_a_long_table_with_damage_are_named(tmp_path: Any) -> None:
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(2 * rows, np.float32)), 2)
     table = pa.table({"id": range(rows), "vector": vectors, "tags": tags})
     with vs.create(tmp_path / "c.vs", dim=2) as collection:
-        with pytest.raises(vs.InvalidInputError, match="row 4499: .* not valid Arrow"):
+        with pytest.raises(vs.InvalidInputError, match=r"row 4499: .* not valid Arrow"):
             collection.add(table)
         assert len(collection) == 0
         collection.add(table.slice(0, 4000))

@@ -35,8 +35,18 @@ def c(root: Path) -> vs.Collection:
 
 @pytest.mark.parametrize("method", ["weighted", "rrf", "dbsf"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_scores_are_those_of_the_formula(c: vs.Collection, method: str, share: float) -> None:
-    query, k = "ship river", 10.0
+@pytest.mark.parametrize("query", ["ship river", "plank", "oar river plank", "sail"])
+def test_scores_are_those_of_the_formula(
+    c: vs.Collection, method: str, share: float, query: str
+) -> None:
+    """Also of words that are in one document, in a few and in none."""
+    c.add(
+        [
+            {"id": 1000, "text": "the plank of a boat"},
+            *({"id": 1001 + n, "text": f"oar {'stone ' * n}"} for n in range(7)),
+        ]
+    )
+    k = 10.0
     text = c.search(query, k=100, mode="text")
     vector = c.search(query, k=100)
     by_text = dict(zip(text.ids, text.scores.astype(float).tolist(), strict=True))
@@ -49,8 +59,17 @@ def test_scores_are_those_of_the_formula(c: vs.Collection, method: str, share: f
     def part(name: object, ids: list[object], listed: dict, whole: dict) -> float:
         if method == "rrf":
             return 1 / (k + ids.index(name) + 1) if name in listed else 0.0
-        values = np.array(list(listed.values()))
-        standard = (whole.get(name, 0.0) - values.mean()) / values.std()
+        if not listed:
+            return 0.0
+        values = list(listed.values())
+        if (
+            listed is by_text and method == "weighted"
+        ):  # rows without any of the words have the score 0
+            values += [0.0] * (100 - len(values))
+        if np.std(values) == 0:
+            standard = 0.0 if name in listed else -1.0
+        else:
+            standard = (whole.get(name, 0.0) - np.mean(values)) / np.std(values)
         if method == "weighted":
             return float(standard)
         return float(np.clip((standard + 3) / 6, 0, 1)) if name in listed else 0.0
@@ -66,6 +85,18 @@ def test_scores_are_those_of_the_formula(c: vs.Collection, method: str, share: f
     assert hits.scores.tolist() == pytest.approx(best, rel=1e-4, abs=1e-5)
     for name, score in found.items():
         assert score == pytest.approx(wanted[name], rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("rows_more", [0, 30, 500])
+def test_a_word_that_one_document_alone_has_comes_first(root: Path, rows_more: int) -> None:
+    """A part number or a name, in few documents or in many; the words decide, not the vectors."""
+    c = vs.create(root, embedder="toy:32")
+    c.add([row | {"id": str(row["id"])} for row in rows(40 + rows_more)], progress=False)
+    c.add([{"id": "XK", "text": f"tree night stone XK-4711 {'lake ' * 10}"}])
+    for text in ("XK-4711", "where is XK-4711"):
+        assert c.search(text, k=3, mode="hybrid").ids[0] == "XK"
+    few = c.search("XK-4711", k=3, mode="hybrid", where="id IN ('XK', '3', '7')")
+    assert few.ids[0] == "XK"
 
 
 def test_parts_are_the_ranks_and_scores_in_both_lists(c: vs.Collection) -> None:
@@ -237,7 +268,11 @@ def test_compiled_and_numpy_fusion_are_equal_bit_by_bit(method: int) -> None:
                 assert lacking.tolist() == np.flatnonzero(ranks[which] == 0).tolist()
                 scores[which, lacking] = np.random.default_rng(trial).normal(size=len(lacking))
             total = np.empty(count)
-            parts = [(ranks[which], scores[which, :count], listed[which]) for which in range(2)]
+            zeros = (trial % 3 * 40, 0)
+            parts = [
+                (ranks[which], scores[which, :count], listed[which], zeros[which])
+                for which in range(2)
+            ]
             kernels.fuse(*parts[0], *parts[1], method, 0.3, 2.0, total)
             answers.append(total.tobytes())
             assert not np.isnan(total).any()

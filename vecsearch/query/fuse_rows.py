@@ -8,7 +8,7 @@ import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.index.kernels.loader import TEXT_LOADER
-from vecsearch.query.fusion import CODES, DEPTH, Doubles, Fusion, ListScores
+from vecsearch.query.fusion import CODES, DEPTH, Doubles, Fusion, ListScores, without_words
 from vecsearch.query.paths import Found
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.text.search import MANY_LISTS, Ranking, TextQuery
@@ -43,6 +43,7 @@ def fused_rows(
     text: Ranking,
     found: Found,
     fusion: Fusion,
+    rows: int,
 ) -> FusedRows | None:
     """Fuse the best rows by words and by vectors.
 
@@ -53,6 +54,7 @@ def fused_rows(
         text: The best by words.
         found: The best by vectors.
         fusion: How two lists become one.
+        rows: How many rows may be found.
 
     Returns:
         What they are together; None where the compiled code is not loaded or cannot read what is
@@ -68,8 +70,9 @@ def fused_rows(
     keys, shift = keys_of(text.positions, found.positions)
     numbers, scores = np.empty((6, len(keys)), np.int64), np.empty((3, len(keys)))
     by_words, by_vectors = np.ascontiguousarray(text.scores), found.scores.astype(np.float64)
+    listed, zeros = by_words[:DEPTH], without_words(by_words, rows)
     count = kernels.fuse_rows(
-        *(keys, shift, by_words, by_vectors),
+        *(keys, shift, by_words, by_vectors, zeros),
         *(*lists, query.factors, postings.rows, postings.counts),
         *(searcher.words.statistics.norms[0], K1),
         *(np.ascontiguousarray(vector), *table, scorer.code),
@@ -81,5 +84,5 @@ def fused_rows(
         numbers[5, :count],
         scores[2, :count],
         ListScores(numbers[2, :count], scores[1, :count], by_vectors[:DEPTH]),
-        ListScores(numbers[1, :count], scores[0, :count], by_words[:DEPTH]),
+        ListScores(numbers[1, :count], scores[0, :count], listed, zeros),
     )

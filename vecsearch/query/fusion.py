@@ -3,7 +3,8 @@
 Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009) adds `weight / (k + rank)`.
 Distribution-based score fusion ("dbsf") puts the scores of each list on a scale from three standard
 deviations below their mean (0) to three above (1), and adds them. "weighted" adds standardized
-scores: how many standard deviations a score lies above the mean of its list.
+scores: how many standard deviations a score lies above the mean of its list. A list by words of
+fewer than 100 rows is filled with rows of the score 0 for that, so far as there are any.
 """
 
 from __future__ import annotations
@@ -92,11 +93,26 @@ class ListScores(NamedTuple):
         ranks: From 1; 0 for a candidate that the list does not have. In C order, as scores.
         scores: Of each candidate, also of those that are not in the list.
         listed: The first scores in the list, by which all are standardized.
+        zeros: How many rows of the score 0 count to them ("weighted"); see `without_words`.
     """
 
     ranks: npt.NDArray[np.int64]
     scores: Doubles
     listed: Doubles
+    zeros: int = 0
+
+
+def without_words(listed: Doubles, rows: int) -> int:
+    """How many rows without any of the words count to a list of words, of `rows` that may be found.
+
+    They count with the score that they have, which is 0. So a row stands out that alone has a word:
+    by itself it would be the mean of its list.
+
+    Example:
+        >>> without_words(np.array([3.5]), 4)
+        3
+    """
+    return max(min(DEPTH, rows) - len(listed), 0)
 
 
 def fusion_of(given: Any) -> Fusion:

@@ -15,7 +15,16 @@ from vecsearch.index.kernels import numpy_fusion
 from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.fuse_rows import fused_rows, keys_of
-from vecsearch.query.fusion import DEFAULT, DEPTH, Doubles, Fusion, ListScores, depth_for, fusion_of
+from vecsearch.query.fusion import (
+    DEFAULT,
+    DEPTH,
+    Doubles,
+    Fusion,
+    ListScores,
+    depth_for,
+    fusion_of,
+    without_words,
+)
 from vecsearch.query.highlight import Question
 from vecsearch.query.paths import Found
 from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
@@ -318,7 +327,9 @@ class ModeSearch:
             *(found.plan.method, found.plan.expected_recall),
         )
         if whole is None and not self.by_document:  # most searches
-            fused = fused_rows(self._searcher, query, vector, ranking, found, self._fusion)
+            fused = fused_rows(
+                *(self._searcher, query, vector, ranking, found, self._fusion, selection.count)
+            )
             if fused is not None:
                 return Fused(*fused), plan
         merged = _Merged(self._searcher, ranking, found, self.by_document)
@@ -389,7 +400,7 @@ def plain_hybrid(
     vector = encoder(manifest).encode(asked.vector)
     found = searcher.search(vector, DEPTH, selection, request.recall, request.exact)
     ranking = words.search(query, DEPTH, selection, passages=True)
-    rows = fused_rows(searcher, query, vector, ranking, found, fusion)
+    rows = fused_rows(searcher, query, vector, ranking, found, fusion, selection.count)
     if rows is None:
         search = ModeSearch(request, encoder, "hybrid", None, None)
         fused, plan = search.fuse(query, vector, selection, found, DEPTH)
@@ -417,7 +428,7 @@ def _told(pages: Iterator[Hits], ranking: TextRanking | HybridRanking) -> Iterat
 def _as_in(part: ListScores, whole: ListScores, at: Positions) -> ListScores:
     """What a list says of candidates, with their ranks in the whole list; `at`: -1 for no place."""
     ranks = np.where(at >= 0, whole.ranks[at], 0)
-    return ListScores(ranks, part.scores, whole.listed)
+    return ListScores(ranks, part.scores, whole.listed, whole.zeros)
 
 
 class TextRanking:
@@ -654,7 +665,9 @@ class _Merged:
                 scores[missing] = score(self.candidates[missing])
             else:
                 scores[missing] = self._of_documents(missing, score, selection)
-        return ListScores(self._ranks[which], scores, self._lists[which][:DEPTH])
+        listed = self._lists[which][:DEPTH]
+        zeros = 0 if which else without_words(listed, selection.count)
+        return ListScores(self._ranks[which], scores, listed, zeros)
 
     def _of_documents(
         self, missing: Positions, score: Callable[[Positions], Doubles], selection: RowSelection

@@ -323,6 +323,7 @@ def _fuse_rows(
     shift: Any,
     text_scores: Any,
     vector_scores: Any,
+    text_zeros: Any,
     lists: Any,
     weights: Any,
     groups: Any,
@@ -391,9 +392,11 @@ def _fuse_rows(
         numbers[1][:count],
         scores[0][:count],
         text_scores[:depth],
+        text_zeros,
         numbers[2][:count],
         scores[1][:count],
         vector_scores[:depth],
+        0,
         method,
         share,
         k,
@@ -431,7 +434,7 @@ scores_of = entry_point(
 fuse_rows = entry_point(
     numba.njit(
         types.int64(
-            *(_INT64, types.int64, _DOUBLES, _DOUBLES),
+            *(_INT64, types.int64, _DOUBLES, _DOUBLES, types.int64),
             *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
             *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
             *(array_type(types.float64, 2), types.float64),

@@ -13,7 +13,7 @@ from numba import types
 
 from vecsearch.index.kernels.compiled import EXACT, array_type, entry_point
 from vecsearch.index.kernels.numba_scores import strict
-from vecsearch.index.kernels.numpy_fusion import DBSF, FLAT, LARGEST, RRF
+from vecsearch.index.kernels.numpy_fusion import DBSF, FLAT, LARGEST, RRF, WEIGHTED
 
 
 def _merge(
@@ -58,7 +58,16 @@ def _within(value: Any) -> Any:
 
 
 @strict
-def _add(ranks: Any, scores: Any, listed: Any, method: Any, share: Any, k: Any, total: Any) -> None:
+def _add(
+    ranks: Any,
+    scores: Any,
+    listed: Any,
+    zeros: Any,
+    method: Any,
+    share: Any,
+    k: Any,
+    total: Any,
+) -> None:
     count = listed.shape[0]
     if method == RRF:
         for at in range(total.shape[0]):
@@ -66,14 +75,15 @@ def _add(ranks: Any, scores: Any, listed: Any, method: Any, share: Any, k: Any, 
         return
     if count == 0:
         return
-    mean, squares = 0.0, 0.0
+    mean, squares, size = 0.0, 0.0, count + (zeros if method == WEIGHTED else 0)
     for at in range(count):
         mean += _within(listed[at])
-    mean /= count
+    mean /= size
     for at in range(count):
         around = _within(listed[at]) - mean
         squares += around * around
-    deviation = math.sqrt(squares / count)
+    squares += (size - count) * (mean * mean)
+    deviation = math.sqrt(squares / size)
     flat = deviation <= FLAT * max(1.0, abs(mean))
     for at in range(total.shape[0]):
         part = 0.0 if ranks[at] > 0 else -1.0
@@ -88,17 +98,19 @@ def _fuse(
     text_ranks: Any,
     text_scores: Any,
     text_listed: Any,
+    text_zeros: Any,
     vector_ranks: Any,
     vector_scores: Any,
     vector_listed: Any,
+    vector_zeros: Any,
     method: Any,
     text: Any,
     k: Any,
     total: Any,
 ) -> None:
     total[:] = 0.0
-    _add(vector_ranks, vector_scores, vector_listed, method, 1.0 - text, k, total)
-    _add(text_ranks, text_scores, text_listed, method, text, k, total)
+    _add(vector_ranks, vector_scores, vector_listed, vector_zeros, method, 1.0 - text, k, total)
+    _add(text_ranks, text_scores, text_listed, text_zeros, method, text, k, total)
 
 
 _INT64, _DOUBLES = array_type(types.int64), array_type(types.float64)
@@ -113,7 +125,7 @@ merge = entry_point(
     )(_merge)
 )
 
-_LIST = (_INT64, _DOUBLES, _DOUBLES)
+_LIST = (_INT64, _DOUBLES, _DOUBLES, types.int64)
 
 fuse = entry_point(
     numba.njit(

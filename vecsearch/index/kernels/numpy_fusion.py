@@ -56,9 +56,11 @@ def fuse(
     text_ranks: Numbers,
     text_scores: Doubles,
     text_listed: Doubles,
+    text_zeros: int,
     vector_ranks: Numbers,
     vector_scores: Doubles,
     vector_listed: Doubles,
+    vector_zeros: int,
     method: int,
     text: float,
     k: float,
@@ -70,29 +72,34 @@ def fuse(
         text_ranks: Of each row in the list by words, from 1; 0 for none.
         text_scores: Of each row there.
         text_listed: The scores by which all are standardized.
+        text_zeros: How many of 0 are added to these, by WEIGHTED.
         vector_ranks: The same of the list by vectors.
         vector_scores: Of each row there.
         vector_listed: The scores by which all are standardized.
+        vector_zeros: How many of 0 are added to these, by WEIGHTED.
         method: WEIGHTED, RRF or DBSF.
         text: The share of the words; the rest is that of the vectors.
         k: Of RRF.
         total: Gets the scores.
     """
     total[:] = 0
-    for ranks, scores, listed, share in (
-        (vector_ranks, vector_scores, vector_listed, 1.0 - text),
-        (text_ranks, text_scores, text_listed, text),
+    for ranks, scores, listed, zeros, share in (
+        (vector_ranks, vector_scores, vector_listed, vector_zeros, 1.0 - text),
+        (text_ranks, text_scores, text_listed, text_zeros, text),
     ):
         if method == RRF:
             total += np.where(ranks > 0, share * (1.0 / (k + np.maximum(ranks, 1))), 0.0)
         elif len(listed):
-            total += share * _standard(ranks, scores, listed, method)
+            size = len(listed) + (zeros if method == WEIGHTED else 0)
+            total += share * _standard(ranks, scores, listed, size, method)
 
 
-def _standard(ranks: Numbers, scores: Doubles, listed: Doubles, method: int) -> Doubles:
+def _standard(ranks: Numbers, scores: Doubles, listed: Doubles, size: int, method: int) -> Doubles:
+    """Standardized scores, by a list that is filled up to a size with scores of 0."""
     listed = np.clip(listed, -LARGEST, LARGEST)
-    mean = float(_sum(listed)) / len(listed)
-    deviation = math.sqrt(float(_sum(np.square(listed - mean))) / len(listed))
+    mean = float(_sum(listed)) / size
+    squares = float(_sum(np.square(listed - mean))) + (size - len(listed)) * (mean * mean)
+    deviation = math.sqrt(squares / size)
     part = np.where(ranks > 0, 0.0, -1.0)
     if deviation > FLAT * max(1.0, abs(mean)):
         part = (np.clip(scores, -LARGEST, LARGEST) - mean) / deviation
