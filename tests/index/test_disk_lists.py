@@ -198,6 +198,18 @@ def test_a_collection_keeps_its_recall(tmp_path: Path, metric: str, dtype: str) 
             assert all(scores.get(hit.id, hit.score) == hit.score for hit in one)
 
 
+def test_an_exact_search_costs_reading_all_rows_from_the_disk(tmp_path: Path) -> None:
+    """300 MB a second: so few queries are left to exact search, which takes longest here."""
+    rows = rows_of(3000)
+    per_row = {}
+    for recipe in ("on-disk", "low-latency"):
+        with vs.create(tmp_path / recipe, dim=DIM, dtype="float16", limits=SMALL) as c:
+            c.add(rows, progress=False)
+            c.build_index(recipe, progress=False)
+            per_row[recipe] = c.info().indexes[0].calibration["exact_micros_per_row"]
+    assert per_row["on-disk"] - per_row["low-latency"] == pytest.approx(DIM * 2 / 300)
+
+
 def test_every_shard_has_its_lists(tmp_path: Path) -> None:
     rows = rows_of(1000)
     with vs.create(tmp_path / "c.vs", dim=DIM, shards=2, limits=SMALL, auto_index=False) as c:

@@ -21,7 +21,7 @@ from vecsearch.index.calibrate import Answers, ScoreLists, calibrate_codes, cali
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.checkpoint import Checkpoint
 from vecsearch.index.commit import BuiltIndex
-from vecsearch.index.costs import code_micros, row_micros
+from vecsearch.index.costs import code_micros, disk_micros, row_micros
 from vecsearch.index.faiss import (
     LOADER,
     NO_MASK,
@@ -336,7 +336,11 @@ class Builder:
             present,
             lambda part, k: self.scorer.truth(part, k, selection, self.threads),
         )
-        per_row = row_micros(self.snapshot.manifest.dim)
+        manifest = self.snapshot.manifest
+        per_row, per_code = row_micros(manifest.dim), code_micros(index.code_bytes)
+        if index.on_disk:
+            per_row += disk_micros(manifest.dim * np.dtype(manifest.dtype).itemsize)
+            per_code += disk_micros(index.code_bytes)
         self.scorer.scattered = index.on_disk
         score = self._score_lists(labels)
         if index.on_disk:
@@ -357,7 +361,7 @@ class Builder:
             points=tuple(points),
             exact_micros_per_row=per_row,
             code_points=tuple(codes),
-            code_micros_per_row=code_micros(index.code_bytes),
+            code_micros_per_row=per_code,
             calibrated_on=calibrated_on,
             queries=promised,
         )
