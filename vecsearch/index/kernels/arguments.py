@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Vectors
+from vecsearch.index.kernels.neighbor_codes import rotation_signs
 
 INNER_PRODUCT, COSINE, EUCLIDEAN = 0, 1, 2  # of a request: what its scores are
 LANES = 16  # partial sums of a score; see `numpy_scores.py`
@@ -159,6 +160,7 @@ class Scratch(NamedTuple):
         outside: Positions of rows outside that are scored, int64.
         turned: The query's code rotated, and room for that, float32 (2, code bytes).
         table: Of the rotated query, uint8 (4 * code bytes,); see `neighbor_codes.py`.
+        signs: Of the rotation, float32 (rounds, code bytes).
         scale: The unit of the table's entries, and what stands for an entry of 0, float32 (2,).
     """
 
@@ -174,6 +176,7 @@ class Scratch(NamedTuple):
     turned: npt.NDArray[np.float32]
     table: npt.NDArray[np.uint8]
     scale: npt.NDArray[np.float32]
+    signs: npt.NDArray[np.float32]
 
 
 def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int, outside: int = 0) -> Scratch:
@@ -193,4 +196,5 @@ def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int, outside: in
         np.empty((2, codes.shape[1]), np.float32),
         np.empty(4 * codes.shape[1], np.uint8),
         np.empty(2, np.float32),
+        rotation_signs(codes.shape[1]),
     )

@@ -44,27 +44,24 @@ def block_bytes(dim: int) -> int:
     return dim * SLOTS // 8 + 2 * 4 * SLOTS
 
 
-def rotation(dim: int) -> tuple[npt.NDArray[np.int32], Vectors]:
-    """What a rotation of `dim` components is made of, a multiple of 16: places and signs.
+def rotation_signs(dim: int) -> Vectors:
+    """The signs that each round of the rotation gives its values, times 1/4: (ROUNDS, dim).
 
-    In each round the values of `places` are taken with `signs`, and a Hadamard transform mixes
-    sixteenths of them. Both are (ROUNDS, dim).
+    Then a Hadamard transform mixes sixteen values each.
     """
-    number = np.arange(dim, dtype=np.int64)
-    places, signs = [], []
-    for turn in range(ROUNDS):  # values that stand together, then those that stand apart
-        places.append(number if turn % 2 else number.reshape(-1, RADIX).T.ravel())
-        mixed = (number + turn * dim + 1) * 2654435761 % 2**32
-        signs.append(np.where(mixed >> 16 & 1, 0.25, -0.25))
-    return np.array(places, np.int32), np.array(signs, np.float32)
+    number = np.arange(ROUNDS * dim, dtype=np.int64) + 1
+    mixed = number * 2654435761 % 2**32
+    return np.where(mixed >> 16 & 1, 0.25, -0.25).astype(np.float32).reshape(ROUNDS, dim)
 
 
 def rotated(codes: Vectors) -> Vectors:
     """Codes of signed whole numbers, float32 (n, dim), rotated. Exact."""
     n, dim = codes.shape
     values = codes.astype(np.float32)
-    for places, signs in zip(*rotation(dim), strict=True):
-        mixed = (values[:, places] * signs).reshape(n, RADIX, dim // RADIX)
+    for turn, signs in enumerate(rotation_signs(dim)):
+        if turn % 2 == 0:  # values that stood together; in the other rounds those that stood apart
+            values = values.reshape(n, -1, RADIX).swapaxes(1, 2).reshape(n, dim)
+        mixed = (values * signs).reshape(n, RADIX, dim // RADIX)
         half = 1
         while half < RADIX:
             pairs = mixed.reshape(n, RADIX // (2 * half), 2, half, -1)
@@ -131,8 +128,9 @@ def table_of(turned: Vectors) -> tuple[npt.NDArray[np.int64], np.float32, np.flo
     signs = np.where(np.arange(16)[:, None] >> np.arange(GROUP) & 1, 1, -1)
     lengths = np.abs(whole).sum(axis=1)
     longest = max(int(lengths.max()), 1)
-    inverse = (255 << 24) // (2 * longest)
-    table = ((whole @ signs.T + lengths[:, None]) * inverse + (1 << 23)) >> 24
+    inverse = np.float32(255.0 / (2.0 * longest))
+    values = (whole @ signs.T + lengths[:, None]).astype(np.float32)
+    table = (values * inverse + np.float32(0.5)).astype(np.int64)
     step = np.float32(2.0 * longest / (255.0 * UNIT))
     return table, step, np.float32(-float(lengths.sum()) / UNIT)
 

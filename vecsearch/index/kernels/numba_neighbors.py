@@ -15,7 +15,7 @@ from vecsearch.index.kernels.neighbor_codes import GROUP, MARGIN, RADIX, ROUNDS,
 from vecsearch.index.kernels.neighbor_intrinsics import lowest_bit, worth_mask
 
 ZERO = np.int16(128)  # what stands for 0 in a code
-HALF_BIT = np.int64(1 << 23)
+SIGNS = np.where(np.arange(16) >> np.arange(GROUP)[:, None] & 1, 1, -1).astype(np.float32)
 strict = numba.njit(nogil=True, boundscheck=False, fastmath=False)
 
 
@@ -25,57 +25,53 @@ def prepare(code: Any, scratch: Any) -> None:
     turned, room = scratch.turned[0], scratch.turned[1]
     for place in range(code.shape[0]):
         turned[place] = np.float32(code[place] - ZERO)
-    _rotate(turned, room)
+    _rotate(turned, room, scratch.signs)
     _write_table(turned, scratch.table, scratch.scale)
 
 
 @strict
-def _rotate(values: Any, room: Any) -> None:
-    dim = values.shape[0]
-    width = dim // RADIX
+def _rotate(values: Any, room: Any, signs: Any) -> None:
+    """`neighbor_codes.rotated`, in place."""
+    width = values.shape[0] // RADIX
     for turn in range(ROUNDS):
-        for place in range(dim):
-            source = place
-            if turn % 2 == 0:
-                source = place % width * RADIX + place // width
-            mixed = np.uint32(place + turn * dim + 1) * np.uint32(2654435761)
-            sign = np.float32(0.25) if mixed >> np.uint32(16) & np.uint32(1) else np.float32(-0.25)
-            room[place] = values[source] * sign
+        if turn % 2 == 0:
+            for row in range(RADIX):
+                for place in range(width):
+                    room[row * width + place] = values[place * RADIX + row]
+        else:
+            room[:] = values
+        for place in range(values.shape[0]):
+            values[place] = room[place] * signs[turn, place]
         half = 1
         while half < RADIX:
             for first in range(0, RADIX, 2 * half):
-                for row in range(first, first + half):
-                    above, below = row * width, (row + half) * width
-                    for place in range(width):
-                        one, other = room[above + place], room[below + place]
-                        room[above + place] = one + other
-                        room[below + place] = one - other
+                above, below = first * width, (first + half) * width
+                for place in range(half * width):
+                    one, other = values[above + place], values[below + place]
+                    values[above + place] = one + other
+                    values[below + place] = one - other
             half *= 2
-        values[:] = room
 
 
 @strict
 def _write_table(turned: Any, table: Any, scale: Any) -> None:
-    longest, total = np.int32(1), np.int64(0)
+    longest, total = np.float32(1), np.float32(0)
+    for place in range(turned.shape[0]):
+        turned[place] = turned[place] * np.float32(UNIT)
     for first in range(0, turned.shape[0], GROUP):
-        length = np.int32(0)
-        for place in range(first, first + GROUP):
-            length += np.int32(abs(turned[place]) * np.float32(UNIT))
+        a, b, c, d = turned[first], turned[first + 1], turned[first + 2], turned[first + 3]
+        length = abs(a) + abs(b) + abs(c) + abs(d)
         longest = max(longest, length)
         total += length
-    inverse = np.uint32(np.int64(255 << 24) // (2 * np.int64(longest)))
+    inverse = np.float32(255.0 / (2.0 * np.float64(longest)))
     for first in range(0, turned.shape[0], GROUP):
-        a = np.int32(turned[first] * np.float32(UNIT))
-        b = np.int32(turned[first + 1] * np.float32(UNIT))
-        c = np.int32(turned[first + 2] * np.float32(UNIT))
-        d = np.int32(turned[first + 3] * np.float32(UNIT))
+        a, b, c, d = turned[first], turned[first + 1], turned[first + 2], turned[first + 3]
         length = abs(a) + abs(b) + abs(c) + abs(d)
         for entry in range(16):
-            value = length - a - b - c - d
-            value += 2 * (entry & 1) * a + (entry & 2) * b
-            value += (entry >> 1 & 2) * c + (entry >> 2 & 2) * d
-            scaled = np.uint32(value) * inverse + np.uint32(HALF_BIT)
-            table[4 * first + entry] = np.uint8(np.uint32(scaled) >> np.uint32(24))
+            value = length + a * SIGNS[0, entry] + b * SIGNS[1, entry]
+            value += c * SIGNS[2, entry] + d * SIGNS[3, entry]
+            scaled = np.int32(value * inverse + np.float32(0.5))
+            table[4 * first + entry] = np.uint8(scaled)
     scale[0] = np.float32(2.0 * np.float64(longest) / (255.0 * UNIT))
     scale[1] = np.float32(-np.float64(total) / UNIT)
 
