@@ -97,9 +97,7 @@ def _sums(
     with cgutils.for_range(builder, builder.udiv(size, ir.Constant(LONG, width))) as loop:
         start = builder.mul(loop.index, ir.Constant(loop.index.type, width))
         code, table = (
-            builder.load(
-                builder.bitcast(builder.gep(base, [start]), many.as_pointer()), align=1
-            )
+            builder.load(builder.bitcast(builder.gep(base, [start]), many.as_pointer()), align=1)
             for base in (codes, entries)
         )
         upper = builder.lshr(builder.bitcast(code, pairs), _all(pairs, 4))
@@ -122,9 +120,11 @@ def _sums(
 
 def _folded(builder: Any, value: Any) -> Any:
     """The sum of the groups of 8 in a vector of shorts."""
-    undefined, parts = ir.Constant(value.type, ir.Undefined), []
-    for first in range(0, value.type.count, 8):
-        parts.append(builder.shuffle_vector(value, undefined, _index(range(first, first + 8))))
+    undefined = ir.Constant(value.type, ir.Undefined)
+    parts = [
+        builder.shuffle_vector(value, undefined, _index(range(first, first + 8)))
+        for first in range(0, value.type.count, 8)
+    ]
     total = parts[0]
     for part in parts[1:]:
         total = builder.add(total, part)
@@ -133,12 +133,13 @@ def _folded(builder: Any, value: Any) -> Any:
 
 def _shuffle(builder: Any, processor: str) -> tuple[int, Callable[..., Any]]:
     """How many bytes are looked up at a time, and how."""
-    for feature, width, name in SHUFFLES:
-        if feature in processor:
-            many = ir.VectorType(BYTE, width)
-            kind = ir.FunctionType(many, [many, many])
-            function = cgutils.get_or_insert_function(builder.module, kind, name)
-            return width, lambda table, places: builder.call(function, [table, places])
+    known = [(width, name) for feature, width, name in SHUFFLES if feature in processor]
+    if known:
+        width, name = known[0]
+        many = ir.VectorType(BYTE, width)
+        kind = ir.FunctionType(many, [many, many])
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return width, lambda table, places: builder.call(function, [table, places])
 
     def one_by_one(table: Any, places: Any) -> Any:
         found = ir.Constant(table.type, ir.Undefined)

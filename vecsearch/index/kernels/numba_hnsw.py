@@ -87,7 +87,8 @@ REQUEST = types.NamedTuple(
     Request,
 )
 SCRATCH = types.NamedTuple(
-    (SHORTS, INT64, BYTES, INT64, INT32, *([INT64] * 4), FLOAT_ROWS, BYTES, FLOATS, FLOAT_ROWS), Scratch
+    (SHORTS, INT64, BYTES, INT64, INT32, *([INT64] * 4), FLOAT_ROWS, BYTES, FLOATS, FLOAT_ROWS),
+    Scratch,
 )
 
 

@@ -300,7 +300,9 @@ class _GraphSearch:
         """The neighbors of a node that may come into the pool, by the codes beside it."""
         pool = self._pool
         limit = (pool[-1] if len(pool) == self._size else NO_LIMIT) >> 32
-        blocks = self._graph.near[_node(key)].reshape(-1, neighbor_codes.block_bytes(len(self._code)))
+        blocks = self._graph.near[_node(key)].reshape(
+            -1, neighbor_codes.block_bytes(len(self._code))
+        )
         worth = np.concatenate(
             [neighbor_codes.worth(block, *self._table, key >> 32, limit) for block in blocks]
         )
