@@ -15,7 +15,8 @@ import pytest
 from support.data import clustered
 
 from vecsearch.index.faiss import LOADER, train_index
-from vecsearch.index.faiss.graph_search import GraphSearch, near_of, table_of
+from vecsearch.index.faiss.graph_search import GraphSearch, table_of
+from vecsearch.index.faiss.near import near_of
 from vecsearch.index.kernels import neighbor_codes, numpy_hnsw
 from vecsearch.index.kernels.arguments import (
     COSINE,

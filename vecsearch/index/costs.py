@@ -29,6 +29,11 @@ def graph_micros(distances: float, code_bytes: int) -> float:
     return 5 + distances * (0.022 + 0.0001 * code_bytes)
 
 
+def coded_micros(visited: float, near_bytes: int) -> float:
+    """What codes of neighbors beside so many visited nodes take, more than what is compared."""
+    return 5 + visited * (0.06 + 0.0001 * near_bytes)
+
+
 def list_micros(distances: float, code_bytes: int) -> float:
     """Comparing the codes of an inverted file's lists, or of all rows, in order."""
     return 20 + distances * (0.002 + 0.00003 * code_bytes)

@@ -26,7 +26,6 @@ from vecsearch.index.kernels.arguments import (
     Scratch,
     new_scratch,
 )
-from vecsearch.index.kernels.neighbor_codes import neighbor_codes
 
 ZERO = 128  # what stands for 0 in FAISS's unsigned codes
 QUERIES_A_THREAD = 16  # of a batch at least, for a thread to be worth its start
@@ -60,13 +59,6 @@ def graph_of(index: Any) -> Graph:
     hnsw = index.hnsw
     levels = faiss.vector_to_array(hnsw.cum_nneighbor_per_level).astype(np.int64)
     return Graph(*links_of(hnsw), levels, int(hnsw.entry_point), int(hnsw.max_level))
-
-
-def near_of(index: Any) -> NeighborCodes:
-    """Codes of the neighbors of all nodes of such an index, made from its codes and links."""
-    graph, width = graph_of(index), int(index.hnsw.nb_neighbors(0))
-    links = graph.links[graph.offsets[: index.ntotal, None] + np.arange(width)]
-    return neighbor_codes(codes_of(index), links)
 
 
 class GraphSearch:

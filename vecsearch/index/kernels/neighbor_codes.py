@@ -23,6 +23,9 @@ A node has blocks of 32 slots, in the order of its links. A block holds, for eac
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -35,13 +38,26 @@ RADIX = 16  # values that one round of the rotation mixes
 ROUNDS = 3
 UNIT = 4**ROUNDS  # rotated codes are whole multiples of one part in so many
 MARGIN = 0.3  # a neighbor may seem so many times its standard error too far
-BLOCK_NODES = 256
+BLOCK_NODES = 512  # whose blocks are made at a time
 Bytes = npt.NDArray[np.uint8]
+Nodes = npt.NDArray[np.integer]
+
+
+class Maker(NamedTuple):
+    """What makes blocks: `rotated_codes` and `write_blocks`, or the same compiled."""
+
+    rotate: Callable[[Bytes], Vectors]
+    write: Callable[[Vectors, Vectors, npt.NDArray[np.int64], Bytes], None]
 
 
 def block_bytes(dim: int) -> int:
     """Bytes of a block of codes with `dim` components."""
     return dim * SLOTS // 8 + 2 * 4 * SLOTS
+
+
+def coded_bytes(dim: int, degree: int) -> int:
+    """Bytes of all blocks of a node with 2 * `degree` links on the lowest level."""
+    return 2 * degree // SLOTS * block_bytes(dim)
 
 
 def rotation_signs(dim: int) -> Vectors:
@@ -72,38 +88,40 @@ def rotated(codes: Vectors) -> Vectors:
     return values
 
 
-def neighbor_codes(codes: Bytes, links: npt.NDArray[np.int32]) -> Bytes:
-    """The blocks of all nodes.
+def write_codes(
+    codes: Bytes, nodes: Nodes, links: npt.NDArray[np.int32], blocks: Bytes, maker: Maker
+) -> None:
+    """Write the blocks of some nodes.
 
     Args:
-        codes: uint8 (n, dim); 128 stands for 0.
-        links: int32 (n, a multiple of 32), -1 for none.
-
-    Returns:
-        uint8 (n, bytes).
+        codes: Of all nodes, uint8 (n, dim); 128 stands for 0.
+        nodes: int (m,).
+        links: Theirs, int32 (m, a multiple of 32), -1 for none.
+        blocks: Where they are written, uint8 (m, bytes).
+        maker: What computes them: `NUMPY`, or the same compiled.
     """
-    (n, dim), parts = codes.shape, links.shape[1] // SLOTS
-    turned = np.empty((n, dim), np.float32)
-    for first in range(0, n, BLOCK_NODES):
-        part = slice(first, first + BLOCK_NODES)
-        turned[part] = rotated(codes[part].astype(np.float32) - np.float32(128))
-    blocks = np.empty((n, parts, block_bytes(dim)), np.uint8)
-    for first in range(0, n, BLOCK_NODES):
-        part = slice(first, first + BLOCK_NODES)
-        slots = links[part].reshape(-1, parts, SLOTS)
-        write_blocks(turned[part], turned[np.maximum(slots, 0)], slots < 0, blocks[part])
-    return blocks.reshape(n, -1)
+    count, parts = len(nodes), links.shape[1] // SLOTS
+    # The neighbors of some nodes are neighbors of others; each is rotated once.
+    used, places = np.unique(np.maximum(links, 0), return_inverse=True)
+    slots = np.where(links < 0, -1, places.reshape(links.shape)).reshape(count, parts, SLOTS)
+    written = blocks.reshape(count, parts, block_bytes(codes.shape[1]))
+    maker.write(maker.rotate(codes[nodes]), maker.rotate(codes[used]), slots, written)
+
+
+def rotated_codes(codes: Bytes) -> Vectors:
+    """Codes in FAISS's form, uint8 (n, dim), rotated: float32 (n, dim)."""
+    return rotated(codes.astype(np.float32) - np.float32(128))
 
 
 def write_blocks(
-    nodes: Vectors, neighbors: Vectors, empty: npt.NDArray[np.bool_], blocks: Bytes
+    nodes: Vectors, neighbors: Vectors, slots: npt.NDArray[np.int64], blocks: Bytes
 ) -> None:
-    """Write blocks, uint8 (n, parts, bytes).
+    """Write blocks, uint8 (n, parts, bytes). All sums are exact, in any order.
 
-    nodes: (n, dim). neighbors: (n, parts, 32, dim). empty: which slots have no neighbor.
+    nodes: (n, dim). neighbors: (m, dim). slots: places among these, (n, parts, 32), -1 for none.
     """
-    dim = nodes.shape[1]
-    away = neighbors - nodes[:, None, None]
+    dim, empty = nodes.shape[1], slots < 0
+    away = neighbors[np.maximum(slots, 0)] - nodes[:, None, None]
     plus = away >= 0
     square = np.einsum("npsd,npsd->nps", away, away, dtype=np.float64)
     product = np.abs(away).sum(axis=3, dtype=np.float64)
@@ -117,6 +135,9 @@ def write_blocks(
     blocks[..., :size] = packed.swapaxes(2, 3).reshape(*packed.shape[:2], size)
     floats = np.stack([np.where(empty, np.inf, shift), factor], axis=2).astype("<f4")
     blocks[..., size:] = floats.reshape(*floats.shape[:2], 2 * SLOTS).view(np.uint8)
+
+
+NUMPY = Maker(rotated_codes, write_blocks)
 
 
 def table_of(turned: Vectors) -> tuple[npt.NDArray[np.int64], np.float32, np.float32]:

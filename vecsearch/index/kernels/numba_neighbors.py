@@ -25,12 +25,12 @@ def prepare(code: Any, scratch: Any) -> None:
     turned, room = scratch.turned[0], scratch.turned[1]
     for place in range(code.shape[0]):
         turned[place] = np.float32(code[place] - ZERO)
-    _rotate(turned, room, scratch.signs)
+    rotate(turned, room, scratch.signs)
     _write_table(turned, scratch.table, scratch.scale)
 
 
 @strict
-def _rotate(values: Any, room: Any, signs: Any) -> None:
+def rotate(values: Any, room: Any, signs: Any) -> None:
     """`neighbor_codes.rotated`, in place."""
     width = values.shape[0] // RADIX
     for turn in range(ROUNDS):

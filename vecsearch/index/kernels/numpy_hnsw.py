@@ -35,6 +35,7 @@ from vecsearch.index.kernels.query_codes import encode_queries
 
 VISITED = 1  # the lowest bit of a key
 NO_LIMIT = 2**63 - 1  # the key of an unused place
+FAR_AWAY = NO_LIMIT >> 32  # its distance
 BLOCK_BYTES = 1024 * 1024  # of codes compared at a time
 Nodes = npt.NDArray[np.int32]
 
@@ -155,6 +156,29 @@ def scan_many(
         counts[number] = scan(query, codes, nodes, request, scratch, rows[number], scores[number])
 
 
+def propose(
+    queries: Vectors,
+    codes: Codes,
+    graph: Graph,
+    row_map: npt.NDArray[np.integer],
+    effort: int,
+    scratch: Scratch | None,
+    rows: Positions,
+    distances: Positions,
+) -> int:
+    """Mere candidates; returns how many nodes were compared. `scratch` is not used."""
+    depth, compared = rows.shape[1], 0
+    size = max(effort, depth)
+    for number, query in enumerate(queries):
+        search = _GraphSearch(encode(query, codes), codes, graph, size)
+        keys = np.array(search.extend(size)[:depth], np.int64)
+        compared += search.compared
+        rows[number], distances[number] = -1, FAR_AWAY
+        rows[number, : len(keys)] = row_map[(keys & 0xFFFFFFFF) >> 1]
+        distances[number, : len(keys)] = keys >> 32
+    return compared
+
+
 def near_outside(
     code: npt.NDArray[np.float64],
     limit: float,
@@ -270,6 +294,11 @@ class _GraphSearch:
                 moved = nearest >> 32 < best >> 32
                 best = nearest if moved else best
         return best
+
+    @property
+    def compared(self) -> int:
+        """How many nodes of the lowest level were compared."""
+        return len(self._seen)
 
     def extend(self, effort: int) -> list[int]:
         """The keys of the `effort` nearest nodes that the search finds, nearest first."""
