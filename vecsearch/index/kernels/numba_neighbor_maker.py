@@ -66,7 +66,7 @@ def _write_all(nodes: Any, neighbors: Any, slots: Any, packed: Any, floats: Any)
                 floats[number, part, slot] = np.float32(np.inf if place < 0 else shift)
                 floats[number, part, SLOTS + slot] = np.float32(factor)
                 for group in range(groups):
-                    code = 0
+                    code = np.int64(0)
                     for bit in range(GROUP):
                         at = GROUP * group + bit
                         code |= np.int64(other[at] >= node[at]) << bit
