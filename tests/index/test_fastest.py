@@ -24,7 +24,7 @@ from vecsearch.index.auto import coded_components, estimated_bytes
 from vecsearch.index.faiss import FaissIndex, read_index, train_index
 from vecsearch.index.faiss.index import TRAILER
 from vecsearch.index.faiss.near import near_of
-from vecsearch.index.kernels.loader import compiled_module
+from vecsearch.index.kernels.loader import LOADER, compiled_module
 from vecsearch.index.kernels.neighbor_codes import NUMPY
 from vecsearch.index.policy import Rules
 from vecsearch.index.recipe import IndexRecipe, load_recipe, parse_recipe
@@ -180,6 +180,23 @@ def test_files_follow_from_the_commits_and_damage_is_repaired(
     assert all(done.version not in damage.versions for damage in done.left)
     with vs.open(root) as c:
         assert coded(c).n == ROWS
+
+
+def test_without_numba_the_codes_are_left_out(
+    root: Path,
+    vectors: FloatRows,
+    queries: FloatRows,
+    few_rows: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    c = made(root, vectors)
+    monkeypatch.setattr(LOADER, "available", lambda: False)
+    with pytest.warns(RuntimeWarning, match="numba is not available: the index is built without"):
+        built = c.build_index(recipe="fastest")
+    assert built.recipe == "fastest" and built.bytes < ROWS * (64 + 128 + 40) + 60_000
+    require_recall(c, vectors, np.arange(ROWS), queries[:40], 0.95)
+    monkeypatch.undo()
+    assert "neighbor_codes" not in c.info().indexes[0].recipe
 
 
 def coded_file(c: vs.Collection) -> str:

@@ -8,6 +8,7 @@ vectors (256 dimensions, 236k rows).
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from vecsearch.errors import RecipeError
 from vecsearch.index.attached import attach
 from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.growth import growth
+from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.kernels.neighbor_codes import coded_bytes
 from vecsearch.index.recipe import (
     GRAPH_OVER_CENTROIDS,
@@ -90,6 +92,9 @@ def choose_recipe(
 def coded_recipe(recipe: IndexRecipe, snapshot: Snapshot) -> IndexRecipe:
     """A recipe with codes of neighbors, and the number of its components.
 
+    Without numba, the same without these codes, which FAISS does not know: it would search as fast,
+    and numpy would calibrate them in some minutes.
+
     Raises:
         RecipeError: If such an index cannot be built of these vectors.
     """
@@ -112,6 +117,14 @@ def coded_recipe(recipe: IndexRecipe, snapshot: Snapshot) -> IndexRecipe:
             hint=f"{hint}; a recipe of your own may set 'reduced'",
             command_hint=f"{command_hint}; a recipe of your own may set 'reduced'",
         )
+    if not LOADER.available():
+        warnings.warn(
+            f"{start}only compiled code uses, and numba is not available: the index is built "
+            "without them. Install numba, and build it again",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return replace(recipe, reduced=components, neighbor_codes=None)
     return replace(recipe, reduced=components)
 
 
