@@ -256,7 +256,7 @@ class _Ladder:
         recalls[late] = self._at_least[: asked.count][late]
         end, stopped, late = end[asked.real], stopped[asked.real], late[asked.real]
         depths = np.where(stopped, self._depths[end, asked.real], 0.0)
-        more = STEP_MICROS * (end > start)
+        more = self._of_going_on(self._micros, start) * (end > start)
         micros = self._micros[end] + more + self._whole * ~(stopped | late)
         mean, low = promise(recalls[asked.real])
         made = min((float(recalls[places].mean()) for places in asked.made), default=1.0)
@@ -264,12 +264,17 @@ class _Ladder:
         cost = float(micros.mean()) + self._row_micros * depth
         return _Run(start, least, mean, low, made, depth, round(cost, 2))
 
+    def _of_going_on(self, micros: Wide, start: int) -> float:
+        """What a search takes that begins with an effort and ends with another, beside the last."""
+        begun = float(micros[start]) if self._outcomes[start].tried.starts_over else 0.0
+        return STEP_MICROS + begun
+
     def point(self, run: _Run) -> OperatingPoint:
         """The operating point of a run."""
         start, asked = run.start, self._queries(run.start)
         end, stopped, _ = (part[asked.real] for part in self._ends(asked, start, run.least))
         depths = np.where(stopped, self._depths[end, asked.real], 0.0)
-        more = STEP_MICROS * (end > start)
+        more = self._of_going_on(self._latencies, start) * (end > start)
         latencies = self._latencies[end] + more + self._per_candidate[end] * depths
         steps = [
             (one.tried.effort, round(contrast, 3))

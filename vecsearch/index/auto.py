@@ -8,6 +8,7 @@ vectors (256 dimensions, 236k rows).
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,8 @@ from vecsearch.errors import RecipeError
 from vecsearch.index.attached import attach
 from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.growth import growth
+from vecsearch.index.kernels.loader import LOADER
+from vecsearch.index.kernels.neighbor_codes import coded_bytes
 from vecsearch.index.recipe import (
     GRAPH_OVER_CENTROIDS,
     REDUCED_STEP,
@@ -47,6 +50,10 @@ REDUCED_SHARE = 0.5  # with half of 384, .998 of the true top 10 were in the top
 REDUCED_MOST = 384
 SMALLEST_REDUCED = 128
 
+FULL_LINKS = 64  # of a node in a graph of float32 vectors, on the lowest level
+CODED_LEAST = 64  # components; fewer are too few to leave neighbors out by
+SHARED_BYTES = 32  # a row's part of the projection, at most
+
 SAMPLE_ROWS = 8_192  # rows used to choose the number of components
 QUERIES = 256  # of them, the queries
 TOP = 10  # the true neighbors of each query
@@ -69,11 +76,10 @@ def choose_recipe(
     Raises:
         RecipeError: If the recipe is unknown or invalid, or no index fits in `memory`.
     """
-    if isinstance(recipe, IndexRecipe):
-        return recipe
-    if recipe != "auto":
-        return load_recipe(recipe)
     n, dim, metric = snapshot.live.count, snapshot.manifest.dim, str(snapshot.manifest.metric)
+    if recipe != "auto" or isinstance(recipe, IndexRecipe):
+        given = recipe if isinstance(recipe, IndexRecipe) else load_recipe(recipe)
+        return given if not given.neighbor_codes else coded_recipe(given, snapshot)
     by_rule = auto_recipe(n, dim, metric, memory, target)
     if by_rule.reduced is None:  # few dimensions, or no index
         return by_rule
@@ -81,6 +87,70 @@ def choose_recipe(
     if components is None:
         components = components_needed(_sample(snapshot, seed), metric)
     return auto_recipe(n, dim, metric, memory, target, reduced=components)
+
+
+def coded_recipe(recipe: IndexRecipe, snapshot: Snapshot) -> IndexRecipe:
+    """A recipe with codes of neighbors, and the number of its components.
+
+    Without numba, the same without these codes, which FAISS does not know: it would search as fast,
+    and numpy would calibrate them in some minutes.
+
+    Raises:
+        RecipeError: If such an index cannot be built of these vectors.
+    """
+    manifest = snapshot.manifest
+    dim, metric, dtype = manifest.dim, str(manifest.metric), str(manifest.dtype)
+    start = f"recipe '{recipe.name}' has codes of neighbors, which "
+    hint, command_hint = "build 'auto', or 'low-latency'", "build the recipe auto, or low-latency"
+    if metric == "ip" or dtype != "float32":
+        what = "the metric 'ip'" if metric == "ip" else f"vectors of {dtype}"
+        raise RecipeError(
+            f"{start}take float32 vectors and the metric 'cosine' or 'l2', not {what}",
+            hint=hint,
+            command_hint=command_hint,
+        )
+    components = recipe.reduced or coded_components(dim, recipe.M or 0)
+    if recipe.reduced is None and components < CODED_LEAST:
+        raise RecipeError(
+            f"{start}would make the index larger than float32 vectors in a graph of "
+            f"{FULL_LINKS // 2} links, at {dim} dimensions",
+            hint=f"{hint}; a recipe of your own may set 'reduced'",
+            command_hint=f"{command_hint}; a recipe of your own may set 'reduced'",
+        )
+    if not LOADER.available():
+        warnings.warn(
+            f"{start}only compiled code uses, and numba is not available: the index is built "
+            "without them. Install numba, and build it again",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return replace(recipe, reduced=components, neighbor_codes=None)
+    return replace(recipe, reduced=components)
+
+
+def coded_components(dim: int, degree: int) -> int:
+    """The most components with which a graph with codes of neighbors is not too large.
+
+    It takes no more bytes than float32 vectors in a graph with 64 links on the lowest level. More
+    than `REDUCED_MOST` gain nothing.
+
+    Args:
+        dim: Dimensions of a vector.
+        degree: Half the links of a node on the lowest level.
+
+    Returns:
+        A multiple of 32; 0 if none fits.
+    """
+    fixed = _row_bytes(0, degree) + coded_bytes(0, degree) + SHARED_BYTES
+    each = _row_bytes(1, degree) + coded_bytes(1, degree) + SHARED_BYTES - fixed
+    most = (4 * dim + 4 * FULL_LINKS - fixed) / each
+    return min(REDUCED_MOST, max(0, math.floor(most / REDUCED_STEP) * REDUCED_STEP))
+
+
+def _row_bytes(codes: float, degree: int) -> float:
+    """Bytes of a row in a graph: its codes, its links, and its level, offset and label."""
+    links = 4 * (2 * degree + degree / max(1, degree - 1))  # lowest level, and those above
+    return codes + links + 16
 
 
 def _components_in_use(snapshot: Snapshot, name: str) -> int | None:
@@ -208,9 +278,9 @@ def estimated_bytes(recipe: IndexRecipe, n: int, dim: int) -> int:
         padded = math.ceil(components / REDUCED_STEP) * REDUCED_STEP
         codes = {"float32": 4 * components, "fp16": 2 * components, "sq8": padded}
         degree = recipe.M or 0
-        links = 4 * (2 * degree + degree / max(1, degree - 1))  # lowest level, and those above
-        levels_offsets_label = 16
-        a_row = codes[recipe.code or ""] + links + levels_offsets_label
+        a_row = _row_bytes(codes[recipe.code or ""], degree)
+        if recipe.neighbor_codes:
+            a_row += coded_bytes(padded, degree)
         return round(n * a_row) + projection
     if recipe.kind == "disk":  # in memory only centroids, the links between them, and sizes
         lists = min(recipe.nlist or nlist_rule(n), max(1, n))

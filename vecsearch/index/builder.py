@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -209,7 +209,7 @@ class Builder:
         digest = hashlib.blake2b(np.asarray(base, np.int64).tobytes(), digest_size=16)
         named = {"column": self.snapshot.column} if self.snapshot.column else {}
         return named | {
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.to_mapping(),
             "seed": self.seed,
             "metric": str(manifest.metric),
             "segments": manifest.row_state,  # positions mean something with their segments only

@@ -130,7 +130,7 @@ def calibrate_index(
             break
         latency = _latency(index, queries, pool, effort, score, timed_search)
         scores = score(part, labels)
-        tried = Tried(effort, cost, *latency, near, scores, pool == index.n)
+        tried = Tried(effort, cost, *latency, near, scores, pool == index.n, index.starts_over)
         done = True
         for k in (k for k in ks if k <= pool):
             contrast = None

@@ -108,7 +108,7 @@ class Checkpoint:
         if not self._acquire():
             return
         name = f"rows-{index.n}.faiss"
-        disk.write_file(self.folder / f"{name}.part", index.write)
+        disk.write_file(self.folder / f"{name}.part", index.write_part)
         ref = disk.describe(
             self.root, self.folder / f"{name}.part", f"{STAGING}/{self.folder.name}/{name}"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -175,7 +175,7 @@ def entry_of_rows(
         files=(files.graph,),
         covers=covers,
         rows=len(labels),
-        recipe=asdict(recipe),
+        recipe=recipe.to_mapping(),
         labels=None if in_order else staging.write_rows(INDEXES, ".labels.arrow", labels),
         calibration=files.calibration,
     )

@@ -160,6 +160,7 @@ class EncodedIndex:
     """An index of encodings, searched with queries of `queries_of`."""
 
     graph_search = None  # the kernels score candidates by single vectors
+    starts_over = False
 
     def __init__(self, index: FaissIndex) -> None:
         self.index = index

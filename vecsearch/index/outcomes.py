@@ -35,6 +35,7 @@ class Tried:
         distances: Of the candidates' codes, nearest first, float64 (nq, pool).
         scores: Their final scores, float64 (nq, pool), -inf for none.
         complete: Whether the candidates are all rows.
+        starts_over: Whether a search that goes on from here begins again.
     """
 
     effort: int
@@ -44,6 +45,7 @@ class Tried:
     distances: Wide
     scores: Wide
     complete: bool
+    starts_over: bool = False
 
     @lazy
     def first(self) -> Wide:

@@ -31,6 +31,8 @@ from vecsearch.errors import RecipeError
 REDUCED_STEP = 32  # the 8-bit kernels are fastest when a row is a whole number of 32-byte blocks
 ROWS_PER_CENTROID = 39  # FAISS warns below this many training rows a centroid
 GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, a graph finds the nearest ones
+CODED_LINKS = 32  # neighbors whose codes stand together: see `kernels/neighbor_codes.py`
+CODED_MOST = 1024  # components of such a code at most: sums of its table take 16 bits
 REMOVED_KEYS = ("rescore",)  # in recipes stored by older versions, without effect
 
 
@@ -52,6 +54,10 @@ class IndexRecipe:
             "sq4" (half a byte), "sq8", "fp16", or "rabitq2", "rabitq3", "rabitq4" (so many bits).
         M: Links of a graph node; 2M on the lowest level (hnsw).
         ef_construction: Candidates a new node takes its links from (hnsw).
+        neighbor_codes: Whether each node holds a code of one bit a component of each neighbor, by
+            which a search leaves most of them out (hnsw of code "sq8", M a multiple of 16, at most
+            1,024 components). Without `reduced`, the number of components then follows from the
+            dimension.
         nlist: Number of centroids (ivf, disk); None for about 4 sqrt(n).
         factory: A FAISS factory string (factory).
         seed: Seed of the build, unless `build_index` is given one.
@@ -83,6 +89,7 @@ class IndexRecipe:
     nlist: int | None = None
     factory: str | None = None
     seed: int = 0
+    neighbor_codes: bool | None = None
 
     def __post_init__(self) -> None:
         values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
@@ -96,10 +103,20 @@ class IndexRecipe:
 
     def to_toml(self) -> str:
         """The recipe as TOML text; `parse_recipe` reads it back to an equal recipe."""
-        values = dataclasses.asdict(self)
+        values = self.to_mapping()
         return "".join(
             f"{key} = {_toml_value(value)}\n" for key, value in values.items() if value is not None
         )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The recipe as keys and JSON values; `recipe_from_mapping` makes an equal recipe of it.
+
+        A key that older versions do not know is there only if it is set.
+        """
+        values = dataclasses.asdict(self)
+        if self.neighbor_codes is None:
+            del values["neighbor_codes"]
+        return values
 
 
 class _Recipe(msgspec.Struct):
@@ -123,6 +140,7 @@ class _Hnsw(_Recipe, kw_only=True):
     M: Annotated[int, Meta(ge=2, le=256)]
     ef_construction: Annotated[int, Meta(ge=1, le=10_000)]
     reduced: Reduced | None = None
+    neighbor_codes: bool = False
 
 
 class _Ivf(_Recipe, kw_only=True):
@@ -261,6 +279,8 @@ def _read_file(path: Path) -> IndexRecipe:
 
 
 def _toml_value(value: str | int) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     # JSON's string escapes are all TOML's; TOML alone also wants DEL escaped.
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
@@ -285,6 +305,24 @@ def _check(values: Mapping[str, Any]) -> None:
         except msgspec.ValidationError as error:
             wanted = _described(fields[key].type)
             raise RecipeError(f"'{key}' is {value!r}; it must be {wanted}") from error
+    if values.get("neighbor_codes"):
+        _check_coded(values)
+
+
+def _check_coded(values: Mapping[str, Any]) -> None:
+    """Check the keys of a graph with codes of neighbors. Raises RecipeError."""
+    if values["code"] != "sq8":
+        raise RecipeError(f"'neighbor_codes' needs the code 'sq8', not {values['code']!r}")
+    if 2 * values["M"] % CODED_LINKS:
+        raise RecipeError(
+            f"'neighbor_codes' needs 'M' to be a multiple of {CODED_LINKS // 2}, "
+            f"not {values['M']}: codes stand together by {CODED_LINKS}, and a node has 2 M links"
+        )
+    if (values.get("reduced") or 0) > CODED_MOST:
+        raise RecipeError(
+            f"'neighbor_codes' works with at most {CODED_MOST:,} components: "
+            f"'reduced' is {values['reduced']:,}"
+        )
 
 
 def _described(value_type: Any) -> str:
@@ -295,6 +333,8 @@ def _described(value_type: Any) -> str:
     match info:
         case inspect.IntType(ge=low, le=high):
             return f"an integer from {low:,} to {high:,}"
+        case inspect.BoolType():
+            return "true or false"
         case inspect.LiteralType(values=values):
             return "one of " + ", ".join(repr(value) for value in values)
         case inspect.StrType(min_length=int()):

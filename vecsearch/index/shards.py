@@ -79,7 +79,7 @@ class ShardTask:
     def key(self, part: Snapshot) -> str:
         """A digest of all that decides the index."""
         queries = b"" if self.queries is None else self.queries.tobytes()
-        recipe = self.recipe if isinstance(self.recipe, str) else asdict(self.recipe)
+        recipe = self.recipe if isinstance(self.recipe, str) else self.recipe.to_mapping()
         decides = [
             *(part.manifest.row_state, [entry.name for entry in part.manifest.indexes]),
             *(recipe, self.target, self.memory, self.seed, self.threads, self.extend),
@@ -131,7 +131,7 @@ def index_shard(task: ShardTask) -> ShardIndex:
     recipe = choose_recipe(task.recipe, part, task.memory, task.target, task.seed)
     if recipe.kind == "exact" or len(rows) < task.limits.smallest_index_rows:
         why = "the recipe is exact search" if recipe.kind == "exact" else "few rows"
-        return ShardIndex(task.shard, "", 0, asdict(recipe), {}, reason=why)
+        return ShardIndex(task.shard, "", 0, recipe.to_mapping(), {}, reason=why)
     _require_memory(recipe, needed_bytes(recipe, len(rows), part.manifest.dim), task.memory)
     if (
         task.extend
@@ -165,7 +165,7 @@ def index_shard(task: ShardTask) -> ShardIndex:
             task.shard,
             str(folder),
             len(labels),
-            asdict(built.recipe),
+            built.recipe.to_mapping(),
             built.calibration.to_mapping(),
             built.extended,
             built.reason,
@@ -191,7 +191,7 @@ def _as_it_is(task: ShardTask, part: Snapshot, recipe: IndexRecipe) -> ShardInde
     names = tuple(entry.name for entry in entries)
     rows = sum(entry.rows for entry in entries)
     return ShardIndex(
-        task.shard, "", rows, asdict(recipe), calibration, reason=UP_TO_DATE, kept=names
+        task.shard, "", rows, recipe.to_mapping(), calibration, reason=UP_TO_DATE, kept=names
     )
 
 

@@ -13,6 +13,7 @@ reading.py       reads an index from its file
 grow.py          adding rows to a graph of signed bytes
 sound.py         whether the parts of an index file fit together
 graph_search.py  the compiled search of a graph of signed bytes
+near.py          codes of neighbors beside the nodes of a graph
 train.py         recipe + stream of vectors -> FaissIndex
 """
 

@@ -32,6 +32,7 @@ QUERIES_A_THREAD = 16  # of a batch at least, for a thread to be worth its start
 T = TypeVar("T")
 RowMap = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
 Nodes = npt.NDArray[np.int32]
+NeighborCodes = npt.NDArray[np.uint8]
 
 
 def is_byte_graph(index: Any) -> bool:
@@ -66,8 +67,17 @@ class GraphSearch:
     It holds views of FAISS's memory, so the index must outlive it and must not grow.
     """
 
-    def __init__(self, index: Any, projection: Projection, metric: int) -> None:
-        """index: an IndexHNSWSQ for which `fits` is true. metric: COSINE or EUCLIDEAN."""
+    def __init__(
+        self, index: Any, projection: Projection, metric: int, near: NeighborCodes | None = None
+    ) -> None:
+        """Prepare to search an index.
+
+        Args:
+            index: An IndexHNSWSQ for which `fits` is true.
+            projection: What made its codes.
+            metric: COSINE or EUCLIDEAN.
+            near: Codes of each node's neighbors, if it has them.
+        """
         assert projection.matrix is not None
         matrix = np.require(projection.matrix, np.float32, ["C", "W"])
         self._index = index
@@ -79,6 +89,8 @@ class GraphSearch:
             moments_of(projection, metric),
         )
         self._graph = graph_of(index)
+        if near is not None:
+            self._graph = self._graph._replace(near=near)
         self._width = int(index.hnsw.nb_neighbors(0))
         self._threads = threading.local()
 

@@ -8,7 +8,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,15 @@ from vecsearch.common.arrays import Labels, Vectors
 from vecsearch.common.faiss_errors import faiss_reason
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import InvalidInputError
-from vecsearch.index.costs import graph_micros, list_micros
+from vecsearch.index.costs import coded_micros, graph_micros, list_micros
 from vecsearch.index.exact import omp_threads
 from vecsearch.index.faiss.graph import BLOCK, link_back
-from vecsearch.index.faiss.graph_search import GraphSearch, RowMap
+from vecsearch.index.faiss.graph_search import GraphSearch, NeighborCodes, RowMap
 from vecsearch.index.faiss.grow import growing
+from vecsearch.index.faiss.near import append_near, near_of, near_width
 from vecsearch.index.faiss.projection import Projection
 from vecsearch.index.faiss.size import codebook_bytes, transform_bytes
+from vecsearch.index.kernels import numpy_hnsw
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
 from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.recipe import IndexRecipe
@@ -55,6 +57,7 @@ class FaissIndex:
         dim: Dimensions of a vector.
         out_of_range: int64 labels, ascending, of rows unlike those the index was trained on (too
             long, too far, badly coded). It may not find them, so search them exactly.
+        threads: Threads that make codes of neighbors, where they are wanted.
     """
 
     on_disk = False  # whether searches read the file of the index from disk
@@ -69,6 +72,7 @@ class FaissIndex:
         out_of_range: Labels,
         *,
         mapped: bool = False,
+        near: NeighborCodes | None = None,
     ) -> None:
         self.recipe = recipe
         self.metric = metric
@@ -78,6 +82,8 @@ class FaissIndex:
         self._index = index
         self._order = order  # label of each FAISS row; a last -1, so that FAISS's -1 maps to itself
         self._mapped = mapped
+        self._near = near  # codes of neighbors, if the recipe wants them and they are made
+        self.threads = 1
         self._parameters: dict[int, Any] = {}
 
     @property
@@ -112,6 +118,11 @@ class FaissIndex:
     def grows(self) -> bool:
         """Whether rows can be added to an index of this kind."""
         return not isinstance(inner_index(self._index), faiss.IndexNSG)
+
+    @property
+    def starts_over(self) -> bool:
+        """Whether a query that needs a larger effort is searched again from the start."""
+        return bool(self.recipe.neighbor_codes)
 
     def efforts(self) -> tuple[int, ...]:
         """Efforts worth measuring, cheapest first.
@@ -226,11 +237,16 @@ class FaissIndex:
     @lazy
     def graph_search(self) -> GraphSearch | None:
         """The compiled search over this index as it is now, for kinds that have one."""
-        return (
-            GraphSearch(self._index, self._projection, METRICS[self.metric])
-            if self._order is not None and GraphSearch.fits(self._index)
-            else None
-        )
+        if self._order is None or not GraphSearch.fits(self._index):
+            return None
+        metric = METRICS[self.metric]
+        return GraphSearch(self._index, self._projection, metric, self._coded_neighbors())
+
+    def _coded_neighbors(self) -> NeighborCodes | None:
+        """Codes of all nodes' neighbors, made if they are not there; None if none are wanted."""
+        if self.recipe.neighbor_codes and self._near is None:
+            self._near = near_of(self._index, self.threads)
+        return self._near
 
     def estimated(
         self, queries: Vectors, depth: int, effort: int, threads: int = 1
@@ -240,11 +256,19 @@ class FaissIndex:
         The estimate is made from the number of distances computed, which is the same in every run.
         FAISS counts a search by another thread at the same time too.
         """
-        if self.graph_search is not None and (compiled := LOADER.for_rows(self.n)) is not None:
+        kernels = LOADER.for_rows(self.n)
+        if self.starts_over and kernels is None:  # FAISS does not know the codes of neighbors
+            kernels = LOADER.module or numpy_hnsw
+        if self.graph_search is not None and kernels is not None:
             labels, wide, compared = self.graph_search.candidates(
-                compiled, queries, depth, effort, threads, self._order
+                kernels, queries, depth, effort, threads, self._order
             )
-            return labels, wide, graph_micros(compared / len(queries), self.code_bytes)
+            cost = graph_micros(compared / len(queries), self.code_bytes)
+            if self.starts_over:
+                cost += coded_micros(
+                    self.pool(max(effort, depth)), self._near_bytes() // max(1, self.n)
+                )
+            return labels, wide, cost
         inner = inner_index(self._index)
         graph = isinstance(inner, faiss.IndexHNSW)
         counts = (
@@ -305,6 +329,7 @@ class FaissIndex:
                 f"vectors have shape {vectors.shape}; this index takes (rows, {self.dim})"
             )
         self.__dict__.pop("graph_search", None)  # FAISS's memory moves when it grows
+        self._near, self.threads = None, threads  # new links are made among the old rows, too
         first = self.n
         adding = growing(self._index, first + len(vectors), seed=self.recipe.seed, threads=threads)
         with omp_threads(threads):
@@ -330,25 +355,38 @@ class FaissIndex:
             self._projection.mean,
             self._projection.variances,
         )
-        return _faiss_bytes(self._index) + sum(
-            array.nbytes for array in arrays if array is not None
-        )
+        own = sum(array.nbytes for array in arrays if array is not None)
+        return _faiss_bytes(self._index) + self._near_bytes() + own
+
+    def _near_bytes(self) -> int:
+        """Bytes of the codes of neighbors, made or not."""
+        return self.n * near_width(self._index) if self.recipe.neighbor_codes else 0
 
     def write(self, path: Path) -> None:
         """Write one file: FAISS's own format, which FAISS alone can read too, then an npz.
 
-        The npz holds all that FAISS does not know; its length and `TRAILER` follow.
+        Codes of neighbors stand between them. The npz holds all else that FAISS does not know; its
+        length and `TRAILER` follow.
 
         Raises:
             StorageError: If the disk is full or cannot be written.
         """
+        self._write(path, self._coded_neighbors())
+
+    def write_part(self, path: Path) -> None:
+        """As `write`, for an index to which rows will be added: without codes of neighbors."""
+        self._write(path, None)
+
+    def _write(self, path: Path, near: NeighborCodes | None) -> None:
         with write_errors(path):
             faiss.write_index(self._index, str(path))
-        self._write_trailer(path)
+            more = {} if near is None else {"near": append_near(path, near)}
+        self._write_trailer(path, **more)
 
     def _write_trailer(self, path: Path, **more: int) -> None:
         """Append all that FAISS does not know."""
-        metadata = {"format": FORMAT, "metric": self.metric, "recipe": asdict(self.recipe)} | more
+        metadata = {"format": FORMAT, "metric": self.metric} | more
+        metadata["recipe"] = self.recipe.to_mapping()
         arrays = {field.name: getattr(self._projection, field.name) for field in fields(Projection)}
         arrays |= {
             CALIBRATION_KEY: np.frombuffer(json.dumps(metadata).encode(), np.uint8),

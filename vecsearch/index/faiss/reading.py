@@ -13,8 +13,9 @@ from vecsearch.common.faiss_errors import faiss_reason
 from vecsearch.errors import CorruptedError
 from vecsearch.index.faiss.disk_lists import DiskIndex
 from vecsearch.index.faiss.index import TRAILER, FaissIndex
+from vecsearch.index.faiss.near import map_near
 from vecsearch.index.faiss.projection import Projection
-from vecsearch.index.faiss.sound import require_sound
+from vecsearch.index.faiss.sound import require_coded, require_sound
 from vecsearch.index.recipe import stored_recipe
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.layout import CALIBRATION_KEY
@@ -73,12 +74,19 @@ def read_index(path: Path, mmap: bool = True, *, file: CheckedFile | None = None
         )
         order, outliers = rest.get("order"), rest["outliers"]
         require_sound(recipe, metadata["metric"], projection, index, order, outliers)
+        near = None
+        if recipe.neighbor_codes:
+            require_coded(index)
+            if mmap:  # else it will be extended, and they are made again
+                near = map_near(path, index, int(metadata["near"]), size - 16 - length)
         if lists:
             return DiskIndex(
                 recipe, metadata["metric"], projection, index, outliers, path=path, lists=lists
             )
         return FaissIndex(
-            recipe, metadata["metric"], projection, index, order, outliers, mapped=mmap
+            *(recipe, metadata["metric"], projection, index, order, outliers),
+            mapped=mmap,
+            near=near,
         )
     except CorruptedError:
         raise

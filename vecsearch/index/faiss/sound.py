@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from vecsearch.common.arrays import Labels
 from vecsearch.index.faiss.graph import BLOCK
+from vecsearch.index.faiss.graph_search import is_byte_graph
 from vecsearch.index.faiss.projection import Projection
-from vecsearch.index.recipe import IndexRecipe
+from vecsearch.index.recipe import CODED_LINKS, CODED_MOST, IndexRecipe
 
 METRICS = ("cosine", "ip", "l2")
 
@@ -45,6 +46,14 @@ def require_sound(
         _require(fits and is_permutation(order[:-1]), "the order of its rows is none")
     fits = _is(out_of_range, np.int64, 1) and bool((np.diff(out_of_range) > 0).all())
     _require(fits and _within(out_of_range, 0, n), "its list of unusual rows is none of its rows")
+
+
+def require_coded(index: Any) -> None:
+    """Raises ValueError if nodes of an index cannot hold codes of their neighbors."""
+    _require(is_byte_graph(index), "it has codes of neighbors, and is no graph of bytes")
+    width, size = int(index.hnsw.nb_neighbors(0)), int(index.storage.sa_code_size())
+    fits = width > 0 and width % CODED_LINKS == 0 and size <= CODED_MOST
+    _require(fits, "its nodes cannot hold codes of neighbors")
 
 
 def is_permutation(numbers: npt.NDArray[np.integer]) -> bool:

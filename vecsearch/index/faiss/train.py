@@ -18,7 +18,7 @@ from vecsearch.index.faiss.graph import BLOCK, add_in_order, link_back
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.index import FaissIndex, inner_index
 from vecsearch.index.faiss.projection import Projection, fit_projection
-from vecsearch.index.recipe import GRAPH_OVER_CENTROIDS, IndexRecipe, nlist_rule
+from vecsearch.index.recipe import CODED_MOST, GRAPH_OVER_CENTROIDS, IndexRecipe, nlist_rule
 from vecsearch.storage.build_folder import BuildFolder
 from vecsearch.types import counted
 
@@ -84,6 +84,11 @@ def train_index(
         projection = start.parts[0]
     elif projection is None:
         projection = fit_projection(train_sample, recipe, metric)
+    if recipe.neighbor_codes and (metric == "ip" or projection.dim_out > CODED_MOST):
+        raise RecipeError(
+            f"recipe '{recipe.name}' has codes of neighbors, which take the metric 'cosine' or "
+            f"'l2' and at most {CODED_MOST:,} components, not '{metric}' and {projection.dim_out:,}"
+        )
     try:
         with omp_threads(threads):
             if start:
@@ -116,7 +121,9 @@ def train_index(
         ) from error
     if recipe.kind == "hnsw":
         link_back(index.hnsw, n)
-    return FaissIndex(recipe, metric, projection, index, order, out_of_range)
+    found = FaissIndex(recipe, metric, projection, index, order, out_of_range)
+    found.threads = threads
+    return found
 
 
 class _Filling:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Vectors
+from vecsearch.index.kernels.neighbor_codes import rotation_signs
 
 INNER_PRODUCT, COSINE, EUCLIDEAN = 0, 1, 2  # of a request: what its scores are
 LANES = 16  # partial sums of a score; see `numpy_scores.py`
@@ -19,6 +20,7 @@ CHUNK = 8  # entries of a pool that one vector instruction changes
 SPARE = 1 << 15  # nodes without a place in the pool that a search remembers, to go on with them
 FULL = 255  # the last mark of visited nodes; then the marks are cleared
 NO_MASK = np.empty(0, bool)
+NO_NEAR = np.empty((0, 0), np.uint8)
 NOTHING_OUTSIDE = np.empty((0, 0), np.uint8), np.empty(0, np.int32)
 TOO_FEW = -1  # what a search returns if too few of its candidates match,
 UNSURE = -2  # if the query is too hard for the efforts it was given,
@@ -75,6 +77,8 @@ class Graph(NamedTuple):
         levels: Where the links of each level begin within those of a node, int64.
         entry: The entry point.
         top: The highest level.
+        near: Codes of the neighbors on the lowest level, uint8 (nodes, bytes), see
+            `neighbor_codes.py`; (0, 0) if there are none.
     """
 
     links: npt.NDArray[np.int32]
@@ -82,6 +86,7 @@ class Graph(NamedTuple):
     levels: npt.NDArray[np.int64]
     entry: int
     top: int
+    near: npt.NDArray[np.uint8] = NO_NEAR
 
 
 class Effort(NamedTuple):
@@ -153,6 +158,10 @@ class Scratch(NamedTuple):
         positions, distances: Of the candidates that match, int64, as many as a pool.
         spare: Nodes that were compared and have no place in the pool, int64 (SPARE,).
         outside: Positions of rows outside that are scored, int64.
+        turned: The query's code rotated, and room for that, float32 (2, code bytes).
+        table: Of the rotated query, uint8 (4 * code bytes,); see `neighbor_codes.py`.
+        signs: Of the rotation, float32 (rounds, code bytes).
+        scale: The unit of the table's entries, and what stands for an entry of 0, float32 (2,).
     """
 
     code: npt.NDArray[np.int16]
@@ -164,6 +173,10 @@ class Scratch(NamedTuple):
     distances: Positions
     spare: npt.NDArray[np.int64]
     outside: npt.NDArray[np.int64]
+    turned: npt.NDArray[np.float32]
+    table: npt.NDArray[np.uint8]
+    scale: npt.NDArray[np.float32]
+    signs: npt.NDArray[np.float32]
 
 
 def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int, outside: int = 0) -> Scratch:
@@ -180,4 +193,8 @@ def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int, outside: in
         np.empty(size, np.int64),
         np.empty(SPARE, np.int64),
         np.empty(outside, np.int64),
+        np.empty((2, codes.shape[1]), np.float32),
+        np.empty(4 * codes.shape[1], np.uint8),
+        np.empty(2, np.float32),
+        rotation_signs(codes.shape[1]),
     )

@@ -49,6 +49,7 @@ from vecsearch.index.kernels.intrinsics import (
     squared_distance,
 )
 from vecsearch.index.kernels.misses import next_stage
+from vecsearch.index.kernels.numba_neighbors import list_worth, prepare
 from vecsearch.index.kernels.numba_scores import (
     address_of,
     at_large,
@@ -76,7 +77,7 @@ MOMENTS = types.NamedTuple((FLOATS, DOUBLES, DOUBLES, *([types.float64] * 4)), M
 CODES = types.NamedTuple(
     (FLOAT_ROWS, FLOATS, types.float64, types.float64, BYTE_ROWS, MOMENTS), Codes
 )
-GRAPH = types.NamedTuple((INT32, INT64, INT64, types.int64, types.int64), Graph)
+GRAPH = types.NamedTuple((INT32, INT64, INT64, types.int64, types.int64, BYTE_ROWS), Graph)
 EFFORT = types.NamedTuple((INT64, DOUBLES, types.int64, types.float64, types.float64), Effort)
 REQUEST = types.NamedTuple(
     (
@@ -85,7 +86,10 @@ REQUEST = types.NamedTuple(
     ),
     Request,
 )
-SCRATCH = types.NamedTuple((SHORTS, INT64, BYTES, INT64, INT32, *([INT64] * 4)), Scratch)
+SCRATCH = types.NamedTuple(
+    (SHORTS, INT64, BYTES, INT64, INT32, *([INT64] * 4), FLOAT_ROWS, BYTES, FLOATS, FLOAT_ROWS),
+    Scratch,
+)
 
 
 # -- codes and pools --
@@ -226,20 +230,25 @@ def _extend(
     skip, width = graph.levels[level], graph.levels[level + 1] - graph.levels[level]
     mark, blocks, compared = np.uint8(scratch.mark[0]), query.shape[0] // BLOCK, 0
     end, spare = CHUNK + size, scratch.spare
+    coded = level == 0 and graph.near.shape[0] > 0
     place = _next_unvisited(pool, CHUNK, min(used, end))
     while place < min(used, end):
         first = graph.offsets[node_of(pool[place])] + skip
         pool[place] |= VISITED
         new = 0
-        for link in range(first, first + width):
-            other = links[link]
-            if other < 0:
-                break
-            if seen[other] != mark:
-                seen[other] = mark
-                waiting[new] = other
-                new += 1
-                prefetch_row(codes, other, query.shape[0])
+        if coded:
+            key, farthest = pool[place], pool[end - 1] >> 32
+            new = list_worth(codes, graph, key, farthest, mark, scratch)
+        else:
+            for link in range(first, first + width):
+                other = links[link]
+                if other < 0:
+                    break
+                if seen[other] != mark:
+                    seen[other] = mark
+                    waiting[new] = other
+                    new += 1
+                    prefetch_row(codes, other, query.shape[0])
         place += 1
         compared += new
         remember = spared >= 0
@@ -261,6 +270,8 @@ def _extend(
         for _ in range(2):
             if ahead < taken:
                 prefetch_row(links, graph.offsets[node_of(pool[ahead])] + skip, 4 * width)
+                if coded:
+                    prefetch_row(graph.near, node_of(pool[ahead]), graph.near.shape[1])
                 ahead = _next_unvisited(pool, ahead + 1, taken)
     return min(used, end), spared, compared
 
@@ -355,7 +366,10 @@ def _search(
     _encode(query, codes, scratch.code)
     efforts, code, stored, dim = request.effort.sizes, scratch.code, codes.codes, query.shape[0]
     stages, stage, before, used = efforts.shape[0], 0, -1, CHUNK + 1
-    spared = 0 if stages > 1 else FORGOTTEN
+    coded = graph.near.shape[0] > 0
+    if coded:
+        prepare(code, scratch)
+    spared = 0 if stages > 1 and not coded else FORGOTTEN
     _begin(stored, graph, 0, code, efforts[0], scratch)
     contrast, known = np.inf, codes.moments.mean.shape[0] > 0
     mean, deviation = 0.0, 1.0
@@ -482,6 +496,8 @@ def _propose(
     depth, compared = rows.shape[1], 0
     for number in range(queries.shape[0]):
         _encode(queries[number], codes, scratch.code)
+        if graph.near.shape[0] > 0:
+            prepare(scratch.code, scratch)
         size = max(effort, depth)
         count, visited = search_graph(codes.codes, graph, 0, scratch.code, size, scratch)
         compared += visited

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.index.kernels import neighbor_codes
 from vecsearch.index.kernels.arguments import (
     EUCLIDEAN,
     FAR,
@@ -33,6 +34,8 @@ from vecsearch.index.kernels.numpy_scores import Wide, final_scores
 from vecsearch.index.kernels.query_codes import encode_queries
 
 VISITED = 1  # the lowest bit of a key
+NO_LIMIT = 2**63 - 1  # the key of an unused place
+FAR_AWAY = NO_LIMIT >> 32  # its distance
 BLOCK_BYTES = 1024 * 1024  # of codes compared at a time
 Nodes = npt.NDArray[np.int32]
 
@@ -153,6 +156,29 @@ def scan_many(
         counts[number] = scan(query, codes, nodes, request, scratch, rows[number], scores[number])
 
 
+def propose(
+    queries: Vectors,
+    codes: Codes,
+    graph: Graph,
+    row_map: npt.NDArray[np.integer],
+    effort: int,
+    scratch: Scratch | None,
+    rows: Positions,
+    distances: Positions,
+) -> int:
+    """Mere candidates; returns how many nodes were compared. `scratch` is not used."""
+    depth, compared = rows.shape[1], 0
+    size = max(effort, depth)
+    for number, query in enumerate(queries):
+        search = _GraphSearch(encode(query, codes), codes, graph, size)
+        keys = np.array(search.extend(size)[:depth], np.int64)
+        compared += search.compared
+        rows[number], distances[number] = -1, FAR_AWAY
+        rows[number, : len(keys)] = row_map[(keys & 0xFFFFFFFF) >> 1]
+        distances[number, : len(keys)] = keys >> 32
+    return compared
+
+
 def near_outside(
     code: npt.NDArray[np.float64],
     limit: float,
@@ -244,8 +270,13 @@ class _GraphSearch:
         self, code: npt.NDArray[np.float64], codes: Codes, graph: Graph, size: int
     ) -> None:
         self._code, self._codes, self._graph, self._size = code, codes, graph, size
-        self._pool: list[int] = [self._descend()]
-        self._seen = {_node(self._pool[0])}
+        self._start = self._descend()
+        self._pool: list[int] = [self._start]
+        self._seen = {_node(self._start)}
+        self._coded = len(graph.near) > 0
+        if self._coded:
+            turned = neighbor_codes.rotated((code - 128).astype(np.float32)[None])[0]
+            self._table = neighbor_codes.table_of(turned)
 
     def _keys_of(self, nodes: list[int]) -> npt.NDArray[np.int64]:
         return _keys(self._code, self._codes.codes, np.array(nodes, np.int32))
@@ -264,8 +295,15 @@ class _GraphSearch:
                 best = nearest if moved else best
         return best
 
+    @property
+    def compared(self) -> int:
+        """How many nodes of the lowest level were compared."""
+        return len(self._seen)
+
     def extend(self, effort: int) -> list[int]:
         """The keys of the `effort` nearest nodes that the search finds, nearest first."""
+        if self._coded:  # what was left out before may be near enough now
+            self._pool, self._seen, self._size = [self._start], {_node(self._start)}, effort
         pool, seen, place = self._pool, self._seen, 0
         while place < min(len(pool), effort):
             if pool[place] & VISITED:
@@ -273,7 +311,10 @@ class _GraphSearch:
                 continue
             node = _node(pool[place])
             pool[place] |= VISITED
-            new = [other for other in _neighbors(self._graph, node, 0) if other not in seen]
+            listed = _neighbors(self._graph, node, 0)
+            if self._coded:
+                listed = self._worth(listed, pool[place])
+            new = [other for other in listed if other not in seen]
             if new:
                 seen.update(new)
                 for key in self._keys_of(new).tolist():
@@ -283,6 +324,18 @@ class _GraphSearch:
                         place = min(place, index)
                         del pool[self._size :]
         return pool[:effort]
+
+    def _worth(self, neighbors: list[int], key: int) -> list[int]:
+        """The neighbors of a node that may come into the pool, by the codes beside it."""
+        pool = self._pool
+        limit = (pool[-1] if len(pool) == self._size else NO_LIMIT) >> 32
+        blocks = self._graph.near[_node(key)].reshape(
+            -1, neighbor_codes.block_bytes(len(self._code))
+        )
+        worth = np.concatenate(
+            [neighbor_codes.worth(block, *self._table, key >> 32, limit) for block in blocks]
+        )
+        return [other for other, good in zip(neighbors, worth.tolist(), strict=False) if good]
 
 
 def _rank(
