@@ -165,8 +165,9 @@ def hybrid_times(
 ) -> dict[str, float]:
     """Medians of a hybrid search and of its halves, which take turns search by search.
 
-    So a half finds the processor's caches filled by other searches, as within a hybrid search. `apart` are medians of halves that are searched for many questions in a row instead. The
-    halves are searched for as many hits as are wanted, and for as many as are fused.
+    So a half finds the processor's caches filled by other searches, as within a hybrid search.
+    `apart` are medians of searches of one kind in a row instead. The halves are searched for as
+    many hits as are wanted, and for as many as are fused.
     """
     rows = np.random.default_rng(1).integers(len(vectors), size=len(queries))
     pairs = list(zip(queries, vectors[rows], strict=True))
