@@ -198,6 +198,8 @@ class RankedIndex:
         clock: The seconds that have passed, which each call moves on.
     """
 
+    starts_over = False
+
     def __init__(self, rows: int, missed: dict[int, int], clock: list[float]) -> None:
         self.n = rows
         self.missed = missed
