@@ -26,6 +26,7 @@ Where = tuple[str, int] | None
 
 ADAPTERS = {
     "vecsearch": "benchmarks.peers.vecsearch:Vecsearch",
+    "vecsearch-fastest": "benchmarks.peers.vecsearch:VecsearchFastest",
     "faiss-hnsw": "benchmarks.peers.faiss:FaissHnsw",
     "faiss-flat": "benchmarks.peers.faiss:FaissFlat",
     "autofaiss": "benchmarks.peers.faiss:AutoFaiss",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import faiss
 import numpy as np
@@ -22,6 +22,7 @@ LOADED = (faiss, pyarrow.compute, vs.Collection)
 class Vecsearch(Peer):
     package = "vecsearch"
     filters = True
+    recipe: ClassVar[str] = "auto"
 
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(task.vectors.ravel()), task.dim)
@@ -31,7 +32,7 @@ class Vecsearch(Peer):
         )
         with vs.create(folder / "bench.vs", dim=task.dim, metric=task.metric) as collection:
             collection.add(table)
-            collection.build_index(recall=args["recall"])
+            collection.build_index(self.recipe, recall=args["recall"])
 
     def open(self, task: Task, folder: Path) -> None:
         self.collection = vs.open(folder / "bench.vs")
@@ -55,3 +56,9 @@ class Vecsearch(Peer):
     def index_bytes(self, folder: Path) -> int | None:
         files = (folder / "bench.vs" / "indexes").rglob("*")
         return sum(file.stat().st_size for file in files if file.is_file())
+
+
+class VecsearchFastest(Vecsearch):
+    """Its largest and fastest index."""
+
+    recipe = "fastest"

@@ -142,6 +142,30 @@ def outcomes(queries: int, efforts: tuple[int, ...], k: int) -> list[Outcome]:
     return made
 
 
+@pytest.mark.parametrize("aim", [0.8, 0.9])
+def test_a_search_that_starts_over_costs_what_it_did_before(aim: float) -> None:
+    """The ladder is walked in plain Python; its cost has the first search of who goes on."""
+    made, kinds = outcomes(800, (32, 48, 64, 96, 128, 256), 10), np.zeros(800, np.int64)
+    plain = best_point(made, kinds, 10, aim, 0.0, 1e5)
+    for one in made:
+        one.tried.starts_over = True
+    point = best_point(made, kinds, 10, aim, 0.0, 1e5)
+    assert plain is not None and point is not None and point.low >= aim
+    assert point.micros > plain.micros
+    by_effort, allowed = {one.tried.effort: one for one in made}, allowed_misses(10, aim)
+    costs, first = [], by_effort[point.steps[0][0]].tried.micros
+    for query in range(800):
+        for effort, least in point.steps:
+            one = by_effort[effort]
+            assert one.contrast is not None
+            if one.contrast[query] >= least and (one.misses[query] <= allowed).any():
+                break
+        again = effort != point.steps[0][0]
+        costs.append(one.tried.micros + again * (first + adaptive.STEP_MICROS))
+    exact = point.micros - np.mean(costs)  # of who stops nowhere
+    assert -0.01 < exact < 0.02 * 1e5
+
+
 @pytest.mark.parametrize("aim", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("k", [1, 10])
 def test_a_point_delivers_what_it_promises(aim: float, k: int) -> None:

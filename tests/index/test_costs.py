@@ -15,6 +15,8 @@ def test_costs_by_hand() -> None:
     assert costs.code_micros(100) == pytest.approx(0.014)
     assert costs.graph_micros(1000, 100) == pytest.approx(37)
     assert costs.graph_micros(0, 100) == 5
+    assert costs.coded_micros(100, 1000) == pytest.approx(48.4)
+    assert costs.coded_micros(0, 1000) == 12
     assert costs.list_micros(1000, 100) == pytest.approx(25)
     assert costs.list_micros(0, 100) == 20
     assert costs.exact_micros(1000, 0.5) == 520

@@ -21,7 +21,7 @@ from vecsearch.errors import CorruptedError, RecipeError
 from vecsearch.index import auto, calibrate, updating
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import coded_components, estimated_bytes
-from vecsearch.index.faiss import FaissIndex, read_index, train_index
+from vecsearch.index.faiss import FaissIndex, graph, read_index, train, train_index
 from vecsearch.index.faiss.index import TRAILER
 from vecsearch.index.faiss.near import near_of
 from vecsearch.index.kernels.loader import LOADER, compiled_module
@@ -237,6 +237,29 @@ def test_codes_stand_behind_the_part_of_faiss(index: FaissIndex, tmp_path: Path)
     again = read_index(part, mmap=False)
     again.write(part)
     assert part.read_bytes() == whole.read_bytes()
+
+
+def test_an_interrupted_build_resumes_to_the_same_file(
+    index: FaissIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a part that is written as a checkpoint, without codes of neighbors."""
+    rows = clustered(1500, 128, seed=2)
+    for module in (graph, train):
+        monkeypatch.setattr(module, "BLOCK", 400)
+    parts: list[int] = []
+
+    def checkpoint(part: FaissIndex) -> None:
+        if not parts:
+            part.write_part(tmp_path / "part")
+        parts.append(part.n)
+
+    data = ("l2", 128, lambda: iter([rows]), len(rows), rows)
+    whole = train_index(index.recipe, *data, checkpoint=checkpoint)
+    assert parts[0] < 1500 and "near" not in metadata_of(tmp_path / "part")
+    resumed = train_index(index.recipe, *data, start=read_index(tmp_path / "part", mmap=False))
+    whole.write(tmp_path / "whole")
+    resumed.write(tmp_path / "resumed")
+    assert (tmp_path / "resumed").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 @pytest.mark.parametrize("moved", [64, -64, 1, -(10**9), 10**9])
