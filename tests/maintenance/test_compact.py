@@ -50,6 +50,21 @@ def test_compacted_segments_end_at_the_limit(root: Path) -> None:
         assert c.compact() == version  # nothing left to merge
 
 
+def test_what_was_compacted_without_deleted_rows_stays_as_it_is(root: Path) -> None:
+    """Segments end at so many bytes, of which deleted rows take some before, and none after."""
+    limits = vs.Limits(segment_rows=1000, compact_bytes=260_000)
+    with vs.create(root, dim=16, limits=limits, auto_index=False) as c:
+        for part in np.split(clustered(4000, 16), 4):
+            c.add(part)
+        assert len(c._snapshot.manifest.segments) == 4
+        c.delete([name for name in range(4000) if name % 5 == 0])
+        before = c.to_arrow()
+        version = c.compact()
+        assert max(entry.file.bytes for entry in c._snapshot.manifest.segments) <= 260_000
+        assert c.compact() == version
+        assert c.to_arrow().equals(before)
+
+
 def test_an_index_stays_in_use_when_a_covered_segment_is_emptied(
     root: Path, small_exact: None
 ) -> None:

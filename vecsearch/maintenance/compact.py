@@ -42,16 +42,20 @@ def compact(store: Store, purge: bool) -> int:
 
 
 def _runs(manifest: Manifest, limits: Limits) -> list[list[int]]:
-    """Neighboring segments of one shard that fit into one, by number."""
+    """Neighboring segments of one shard that fit into one, by number.
+
+    Their bytes count as they will be without deleted rows, so that what is compact stays as it is.
+    """
     runs: list[list[int]] = []
     rows = size = 0
     for number, entry in enumerate(manifest.segments):
+        live_bytes = entry.file.bytes * entry.live // max(entry.rows, 1)
         full = rows + entry.live > limits.compact_rows
         full = full or (number > 0 and entry.shard != manifest.segments[number - 1].shard)
-        if not runs or full or size + entry.file.bytes > limits.compact_bytes:
+        if not runs or full or size + live_bytes > limits.compact_bytes:
             runs.append([])
             rows = size = 0
         runs[-1].append(number)
         rows += entry.live
-        size += entry.file.bytes
+        size += live_bytes
     return runs
