@@ -148,6 +148,8 @@ class Plain:
         scored = ((SHARE, self.by_text), (1 - SHARE, self.by_vector))
         for (share, each), listed in zip(scored, lists, strict=True):
             values = np.array([each[name] for name in listed])
+            if each is self.by_text:  # rows without any of the words count with their score, 0
+                values = np.append(values, np.zeros(min(DEPTH, len(self.names)) - len(values)))
             mean, deviation = float(values.mean()), float(values.std())
             for name in self.names:
                 total[name] += share * (each.get(name, 0.0) - mean) / deviation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -209,3 +210,24 @@ def test_a_purge_syncs_every_folder_that_it_removed_from(
         c.compact(purge=True)
     last = synced[-4:]
     assert set(last) == {"segments", "indexes", "staging", "models"}
+
+
+def test_a_reader_that_nobody_uses_any_more_holds_nothing(c: vs.Collection, root: Path) -> None:
+    """An older version that only a cycle of references keeps, as frames of an exception do."""
+
+    def lose_a_reader() -> None:
+        lost: list[object] = [vs.open(root)]
+        lost.append(lost)
+
+    gc.disable()
+    try:
+        lose_a_reader()
+        c.delete([GONE])
+        c.compact(purge=True)
+    finally:
+        gc.enable()
+    assert [version.version for version in c.versions()] == [c.info().version]
+    with vs.open(root) as reader:  # one that is used does
+        c.delete([GONE + 1])
+        with pytest.raises(vs.ConflictError, match=f"still hold version {reader.info().version}"):
+            c.compact(purge=True)
