@@ -211,6 +211,13 @@ class Snapshot:
         if len(self.manifest.segments) == 1:
             yield 0, np.arange(len(positions)), positions
             return
+        if not len(positions):
+            return
+        ends = np.array([positions.min(), positions.max()])
+        first, last = (np.searchsorted(self.starts, ends, "right") - 1).tolist()
+        if first == last:  # as where all rows are read in order
+            yield first, np.arange(len(positions)), positions - self.starts[first]
+            return
         owner = np.searchsorted(self.starts, positions, "right") - 1
         for number in np.unique(owner).tolist():
             indices = np.flatnonzero(owner == number)

@@ -229,10 +229,8 @@ class Store:
         """
         self.large_merges.wait()  # it reads an older version
         with self.locked():
+            gc.collect()  # what nobody uses any more holds no version: frames of an exception, say
             held = garbage.purge(self.root, self.files)
-            if held:  # perhaps by what nobody uses any more: an exception holds its frames
-                gc.collect()
-                held = garbage.purge(self.root, self.files)
         if held:
             raise ConflictError(
                 f"readers still hold version {', '.join(map(str, held))} of {shown(self.root)}, "

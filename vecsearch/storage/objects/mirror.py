@@ -274,7 +274,8 @@ class Mirror:
         removed = self._files_of(gone)
         self.bucket.delete([self._manifest(number) for number in gone])
         self.pull()
-        needed = self._files_of(log.versions(self.root))
+        kept = log.versions(self.root)
+        needed = self._files_of(kept) | {self._manifest(number) for number in kept}
         unneeded = [
             name
             for name, item in objects.items()
