@@ -98,6 +98,20 @@ def test_what_lies_beyond_the_part_that_was_validated_is_validated() -> None:
         validation.require(lists(3))
 
 
+def test_another_dictionary_inside_is_validated() -> None:
+    """The same numbers of values, of which the second column has fewer."""
+    numbers, offsets = pa.array([0, 1, 2], pa.int32()), pa.array([0, 1, 2, 3], pa.int32())
+
+    def lists(values: list[str]) -> pa.RecordBatch:
+        inside = pa.DictionaryArray.from_arrays(numbers, pa.array(values), safe=False)
+        return pa.record_batch({"it": pa.ListArray.from_arrays(offsets, inside)})
+
+    validation = Validation()
+    validation.require(lists(["a", "b", "c"]))
+    with pytest.raises(pa.ArrowInvalid):
+        validation.require(lists(["a"]))
+
+
 def test_the_rows_of_a_long_table_with_damage_are_named(tmp_path: Any) -> None:
     rows = 5000
     offsets = list(range(rows + 1))

@@ -6,6 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_map)
+_TEXTS = (
+    *(pa.types.is_string, pa.types.is_large_string),
+    *(pa.types.is_binary, pa.types.is_large_binary),
+)
 _NESTED = (*_LISTS, pa.types.is_struct, pa.types.is_fixed_size_list)
 
 
@@ -51,9 +55,15 @@ def _same_inside(column: pa.Array, other: pa.Array) -> bool:
     return bool(ours) and all(
         len(one) == len(two)
         and one.offset == two.offset
-        and (not pa.types.is_nested(one.type) or _same_inside(one, two))
+        and (_same_inside(one, two) or _is_same_leaf(one, two))
         for one, two in zip(ours, others, strict=True)
     )
+
+
+def _is_same_leaf(column: pa.Array, other: pa.Array) -> bool:
+    """Whether two columns of plain values are the same memory. A dictionary's values are apart."""
+    is_plain = pa.types.is_primitive(column.type) or any(is_(column.type) for is_ in _TEXTS)
+    return is_plain and column.type == other.type and _memory(column) == _memory(other)
 
 
 def _memory(column: pa.Array) -> list[tuple[int, int] | None]:
