@@ -144,7 +144,7 @@ def outcomes(queries: int, efforts: tuple[int, ...], k: int) -> list[Outcome]:
 
 @pytest.mark.parametrize("aim", [0.8, 0.9])
 def test_a_search_that_starts_over_costs_what_it_did_before(aim: float) -> None:
-    """The ladder is walked in plain Python; its cost has the first search of who goes on."""
+    """Against plain Python: a query that needs a second effort pays for the first one, too."""
     made, kinds = outcomes(800, (32, 48, 64, 96, 128, 256), 10), np.zeros(800, np.int64)
     plain = best_point(made, kinds, 10, aim, 0.0, 1e5)
     for one in made:

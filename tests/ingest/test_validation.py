@@ -61,7 +61,7 @@ def test_damage_in_a_later_slice_is_found(offsets: list[int]) -> None:
 
 
 def test_another_column_in_other_memory_is_validated_whole() -> None:
-    """Also where the first is gone, so that its memory could be used again."""
+    """Also after the first column was freed: new data may get the same address."""
     not_utf8 = pa.Array.from_buffers(
         pa.string(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")]
     )

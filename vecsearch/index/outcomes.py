@@ -35,7 +35,7 @@ class Tried:
         distances: Of the candidates' codes, nearest first, float64 (nq, pool).
         scores: Their final scores, float64 (nq, pool), -inf for none.
         complete: Whether the candidates are all rows.
-        starts_over: Whether a search that goes on from here begins again.
+        starts_over: Whether a query that needs a larger effort is searched again from the start.
     """
 
     effort: int

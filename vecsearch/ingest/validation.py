@@ -48,22 +48,20 @@ class Validation:
 
 
 def _same_inside(column: pa.Array, other: pa.Array) -> bool:
-    """Whether two nested columns are slices of one: all below them is the same memory."""
+    """Whether two columns are slices of one: all below them is the same memory.
+
+    Of kinds other than plain values, lists and structs this is not known: a dictionary's values,
+    for example, lie apart.
+    """
     if column.type != other.type or _memory(column) != _memory(other):
         return False
+    if pa.types.is_primitive(column.type) or any(is_kind(column.type) for is_kind in _TEXTS):
+        return True
     ours, others = _children(column), _children(other)
     return bool(ours) and all(
-        len(one) == len(two)
-        and one.offset == two.offset
-        and (_same_inside(one, two) or _is_same_leaf(one, two))
+        len(one) == len(two) and one.offset == two.offset and _same_inside(one, two)
         for one, two in zip(ours, others, strict=True)
     )
-
-
-def _is_same_leaf(column: pa.Array, other: pa.Array) -> bool:
-    """Whether two columns of plain values are the same memory. A dictionary's values are apart."""
-    is_plain = pa.types.is_primitive(column.type) or any(is_(column.type) for is_ in _TEXTS)
-    return is_plain and column.type == other.type and _memory(column) == _memory(other)
 
 
 def _memory(column: pa.Array) -> list[tuple[int, int] | None]:
