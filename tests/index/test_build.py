@@ -378,7 +378,7 @@ def test_building_again_extends_the_index(
     c.delete(range(200))
     c.add(table(vectors[ROWS:], ROWS))
     again = c.build_index(recipe="low-latency")
-    assert again.calibrated_on == "held-out rows and held-out new rows"
+    assert again.calibrated_on == "held-out rows"  # a check showed that it still holds
     assert again.how == "extended" and again.why.endswith(
         "new rows were added to the existing index"
     )
@@ -391,7 +391,7 @@ def test_building_again_extends_the_index(
     c.compact()
     c.add(table(vectors[:20], 9000))
     few = c.build_index(recipe="low-latency")
-    assert few.calibrated_on == "held-out rows and held-out new rows" and few.rows >= ROWS + 1500
+    assert few.calibrated_on == "held-out rows" and few.rows >= ROWS + 1500
     assert c.search(vectors[3], k=1).ids == [9003]
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     c.delete(where="id < 3000")
@@ -407,6 +407,28 @@ def test_building_again_extends_the_index(
         == "the seed differs from that of the existing index"
     )
     assert c.build_index(recipe="exact").how == "none"
+
+
+def test_an_extension_is_measured_again_if_its_calibration_does_not_hold(
+    root: Path, data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checked with at most 400 of the new rows that are held out, measured with all of them."""
+    vectors, queries = data
+    c = vs.create(root, dim=DIM, auto_index=False)
+    c.add(table(vectors[:ROWS]))
+    c.build_index(recipe="low-latency", recall=0.9)
+    c.add(table(vectors[ROWS:], ROWS))
+    asked: list[int] = []
+
+    def fails(*arguments: Any) -> bool:
+        asked.append(len(arguments[3]))
+        return False
+
+    monkeypatch.setattr(builder, "still_holds", fails)
+    again = c.build_index(recipe="low-latency")
+    assert again.calibrated_on == "held-out rows and held-out new rows"
+    assert len(asked) == 1 and 100 < asked[0] <= 400
+    assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
 
 
 def test_advice_says_what_building_again_would_do(

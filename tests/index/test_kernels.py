@@ -522,6 +522,18 @@ def test_a_large_batch_loads_the_kernels_at_once() -> None:
     assert ours.kernels(loader.LARGE_BATCH + 1) is ours.module is not None
 
 
+def test_much_exact_work_loads_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = loader.Loader()
+    monkeypatch.setattr(loader, "MUCH_WORK", 1_000)
+    begun: list[int] = []
+    monkeypatch.setattr(ours, "_load_beside", lambda: begun.append(1))
+    for numbers in (600, 400, 600, 600, 600):  # a thread is begun once
+        ours.count_work(numbers)
+    assert len(begun) == 1 and ours.module is None
+    ours.count_work(4_001)
+    assert ours.module is not None
+
+
 @pytest.mark.parametrize("how", ["switched off", "not installed"])
 def test_without_numba_the_kernels_are_not_available(
     how: str, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ from vecsearch.index.kernels import loader
 DIM = 24
 
 
-def parts(dtype: str, masked: bool) -> list[products.Part]:
+def parts(dtype: str, masked: bool, euclidean: bool = False) -> list[products.Part]:
     """Three segments of 5,000, 3 and 9,000 rows, with near-duplicates and a damaged row."""
     rng = np.random.default_rng(3)
     made: list[products.Part] = []
@@ -26,7 +26,9 @@ def parts(dtype: str, masked: bool) -> list[products.Part]:
             vectors[100:160] = vectors[100] + 1e-3 * rng.standard_normal((60, DIM)).astype(dtype)
             vectors[200] = np.nan
         mask = rng.random(count) < 0.7 if masked else None
-        made.append((vectors, start, mask))
+        wide = vectors.astype(np.float32)
+        half = np.einsum("ij,ij->i", wide, wide) * np.float32(0.5)
+        made.append((vectors, start, mask, half if euclidean else None))
         start += count
     return made
 
@@ -40,10 +42,10 @@ def test_candidates_hold_the_best(
     if compiled and loader.LOADER.load() is None:
         pytest.skip("numba is not available")
     monkeypatch.setattr(loader.LOADER, "module", loader.LOADER.module if compiled else None)
-    given = parts(dtype, masked)
-    whole = np.concatenate([vectors for vectors, _, _ in given]).astype(np.float64)
+    given = parts(dtype, masked, euclidean)
+    whole = np.concatenate([vectors for vectors, *_ in given]).astype(np.float64)
     kept = np.concatenate(
-        [np.ones(len(vectors), bool) if mask is None else mask for vectors, _, mask in given]
+        [np.ones(len(vectors), bool) if mask is None else mask for vectors, _, mask, _ in given]
     )
     kept &= ~np.isnan(whole).any(axis=1)
     queries = np.random.default_rng(4).standard_normal((300, DIM)).astype(np.float32)
@@ -53,14 +55,12 @@ def test_candidates_hold_the_best(
         true -= 0.5 * (whole**2).sum(axis=1)
     true[:, ~kept] = -np.inf
 
-    def errors(some: products.Vectors, longest: float) -> products.Wide:
-        return np.full(len(some), 1e-4)
-
     for count in (4, 60, 300):
         for k in (1, 10, 300):
             best = np.argsort(-true[:count], axis=1, kind="stable")[:, :k]
             for threads in (1, 2, 3):
-                found = products.candidates(given, queries[:count], k, errors, euclidean, threads)
+                errors = np.full(count, 1e-4)
+                found = products.candidates(given, queries[:count], k, errors, threads)
                 assert len(found) == count
                 for wanted, rows in zip(best, found, strict=True):
                     assert rows is not None and len(np.unique(rows)) == len(rows)
@@ -76,10 +76,32 @@ def test_threads_share_all_rows_once() -> None:
         placed = [
             (start + offset, bool(mask[offset]))
             for share in shares
-            for vectors, start, mask in share
+            for vectors, start, mask, _ in share
             if mask is not None
             for offset in range(len(vectors))
         ]
-        masks = [mask for _, _, mask in given if mask is not None]
+        masks = [mask for _, _, mask, _ in given if mask is not None]
         assert placed == list(enumerate(np.concatenate(masks).tolist()))
     assert products._shares([], 2) == [[]]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_without_a_bound_of_the_errors_no_row_is_left_out(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damaged rows of infinite length: the errors are infinite, or infinity less infinity."""
+    if compiled and loader.LOADER.load() is None:
+        pytest.skip("numba is not available")
+    monkeypatch.setattr(loader.LOADER, "module", loader.LOADER.module if compiled else None)
+    rows = np.random.default_rng(5).standard_normal((3_000, DIM)).astype(np.float32)
+    rows[10:20] = np.inf
+    queries = np.zeros((5, DIM), np.float32)
+    queries[1:] = rows[:4]
+    for error in (np.inf, np.nan):
+        found = products.candidates(
+            [(rows, 0, None, None)], queries, 2, np.full(len(queries), error), 1
+        )
+        for query, listed in zip(queries, found, strict=True):
+            with np.errstate(invalid="ignore"):
+                sound = ~np.isnan(rows @ query)
+            assert listed is not None and np.isin(np.flatnonzero(sound), listed).all()

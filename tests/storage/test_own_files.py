@@ -139,6 +139,28 @@ def test_a_change_names_what_it_could_not_remove(root: Path, held: Callable[[str
     assert not dead.exists()
 
 
+def test_a_folder_that_another_process_locks_meanwhile_is_left_to_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its LOCK is removed, another process may make a new one, and removes the folder then."""
+    c = fill(root)
+    real, locked = os.rmdir, []
+
+    def rmdir(path: str, *, dir_fd: int | None = None) -> None:
+        if Path(path).name.startswith("work-") and not locked:
+            locked.append(Path(path))
+            (Path(path) / "LOCK").touch()
+        real(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        c.add([{"id": 5, "vector": [1.0, 0, 0, 0]}])
+        assert len(locked) == 1 and locked[0].exists()
+        c.add([{"id": 6, "vector": [1.0, 0, 0, 0]}])
+    assert not list((root / "staging").glob("work-*"))
+
+
 def test_old_versions_that_cannot_be_removed_are_named(
     root: Path, held: Callable[[str], None]
 ) -> None:

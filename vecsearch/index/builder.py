@@ -48,7 +48,7 @@ from vecsearch.types import Metric
 HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
 HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
 MADE_OF = 2000  # rows that made queries are made of
-CHECKED_ROWS = 400  # of the new rows, to see whether the previous calibration holds
+CHECKED_ROWS = 400  # of the new rows at most, to see whether the previous calibration holds
 MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
 OWN_QUERIES = "the user's own queries"
 HELD_OUT_ROWS = "held-out rows"
@@ -220,14 +220,14 @@ class Builder:
             "faiss": version("faiss-cpu"),
         }
 
-    def extend(
-        self, extension: Extension, reason: str = "", *, keep_if_it_holds: bool = False
-    ) -> BuiltIndex:
+    def extend(self, extension: Extension, reason: str = "") -> BuiltIndex:
         """Add the new rows to the existing index.
 
-        Some new rows are held out to calibrate the grown index. The result is merged with the
-        previous calibration, which still holds for queries like those it was measured with. If
-        few rows are new, the previous calibration is kept as it is.
+        Some new rows are held out, and a few of them tell whether the previous calibration still
+        holds for the grown index (`verify.py`). If so it is kept, as it is if few rows are new:
+        measuring again would cost as much as in a build, however few rows are new. Else the grown
+        index is measured with all of them, and the result merged with the previous calibration,
+        which still holds for queries like those it was measured with.
 
         Each query costs a pass over all rows, old ones too, so their number grows with the share
         of new rows (`extension_queries`). What is promised stays true: a point promises the lower
@@ -238,8 +238,6 @@ class Builder:
         Args:
             extension: The index and the new rows.
             reason: Why it is extended, in words.
-            keep_if_it_holds: Keep the previous calibration too if a check with some new rows shows
-                that it holds.
         """
         entry, new_rows = extension.entry, extension.new_rows
         previous = self.attached.calibration
@@ -247,19 +245,17 @@ class Builder:
         held_out = new_rows[:0]
         if not few:
             size = min(extension_queries(len(new_rows), entry.rows), self.held_out)
-            if keep_if_it_holds:
-                size = min(CHECKED_ROWS, len(new_rows) // 8)
             held_out = np.sort(self.rng.choice(new_rows, size, replace=False))
         labels = np.arange(entry.rows) if self.attached.labels is None else self.attached.labels
         base = np.concatenate([labels, np.setdiff1d(new_rows, held_out, assume_unique=True)])
         index, resumed = self._extend_to(base, extension)
         if few:
             return self.built(index, base, previous, reason, resumed, extended=True)
-        before = previous.calibrated_on.removesuffix(OLD_NEW_ROWS).removesuffix(NEW_ROWS)
-        queries = self.queries_at(held_out)
         calibration = previous
-        if not (keep_if_it_holds and self.still_holds(index, base, queries, previous)):
-            measured = self.calibrate(index, base, queries, before + NEW_ROWS)
+        checked = held_out[:: -(-len(held_out) // CHECKED_ROWS)]
+        if not self.still_holds(index, base, self.queries_at(checked), previous):
+            before = previous.calibrated_on.removesuffix(OLD_NEW_ROWS).removesuffix(NEW_ROWS)
+            measured = self.calibrate(index, base, self.queries_at(held_out), before + NEW_ROWS)
             calibration = measured.merged_with(previous)
         self.add(index, held_out)
         base = np.concatenate([base, held_out])

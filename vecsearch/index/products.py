@@ -14,7 +14,7 @@ at most t, so nothing is left out too early.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -24,58 +24,52 @@ from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vect
 from vecsearch.common.blas import one_blas_thread
 from vecsearch.common.deadline import check_time
 from vecsearch.common.engines import engine_for
+from vecsearch.index.kernels.arguments import TILE
 from vecsearch.index.kernels.loader import LOADER
 
 LEAST_QUERIES = 4  # from so many queries on, products are faster than one query after another
 MOST_K = 2048  # for more, what is kept of the products is most of the work
-BLOCK_ROWS = 4096  # rows of a product: it stays in the cache of a core
-FEW_QUERIES = 48  # up to so many are multiplied from the other side, in two thirds of the time
+BLOCK_ROWS = 2048  # rows of a product: it stays in the cache of a core
+FEW_QUERIES = 48  # so few are multiplied rows first, in two thirds of the time, without kernels
 GROUP_QUERIES = 256  # queries of a product, at most
 SHARED_QUERIES = 128  # for a thread; with fewer, threads divide the rows instead
 GROUP_HITS = 262_144  # rows kept for the queries of a group: fewer queries for a larger k
 FOUND = 16_384  # rows that the compiled kernel lists at a time
 PART = 512  # products whose maximum is compared first
 LARGE_K, SMALL_PART = 256, 128  # a large k finds rows in most parts, so they are smaller
-LARGE_WORK = 10_000_000_000  # numbers multiplied, about .3 s: compiled kernels are worth loading
 CROWDED = 8  # a query for which so many times k rows are near the k-th is left to the caller
 CROWDED_ROWS = 4096  # and more than this
 
-Part = tuple[StoredVectors, int, Mask | None]
+Part = tuple[StoredVectors, int, Mask | None, Scores | None]
 Parts = Sequence[Part]
 Candidates = list[Positions | None]
 Wide = npt.NDArray[np.float64]
-Errors = Callable[[Vectors, float], Wide]
 
 
 def candidates(
     parts: Parts,
     queries: Vectors,
     k: int,
-    errors: Errors,
-    euclidean: bool,
+    errors: Wide,
     threads: int,
 ) -> Candidates:
     """Every row that may be one of the k best, for each query.
 
     Args:
-        parts: Vectors, float32 or float16 (n, dim); the position of the first; and which may be
-            found, None for all.
+        parts: Vectors, float32 or float16 (n, dim); the position of the first; which may be found,
+            None for all; and what to take from the products of each, float32 (n,), None for
+            nothing. Half of the squared lengths orders rows as Euclidean distances do.
         queries: float32 (nq, dim).
         k: How many rows are wanted; fewer rows than that may be selected.
-        errors: Maps queries and a bound of the lengths of rows to how far a product may lie from
-            the true score, float64 (nq,). The score is the inner product, or if `euclidean` the
-            inner product less half of the squared length, which orders rows as distances do.
-            Only then a bound is given.
-        euclidean: Which of the two it is.
+        errors: How far a product, less what is taken from it, may lie from the true one, for each
+            query, float64 (nq,).
         threads: How many threads to use.
 
     Returns:
         Positions, int64, in no order; None for a query with so many near its k-th that it is
         better answered by itself.
     """
-    numbers = len(queries) * sum(vectors.size for vectors, _, _ in parts)
-    if numbers > LARGE_WORK:
-        LOADER.kernels(len(queries))
+    LOADER.count_work(len(queries) * sum(part[0].size for part in parts))
     size = max(8, min(GROUP_QUERIES, GROUP_HITS // k))
     shares = [parts]
     if len(queries) >= threads * SHARED_QUERIES:  # each thread has queries of its own
@@ -86,7 +80,7 @@ def candidates(
 
     def work(item: tuple[contextvars.Context, slice, Parts]) -> Candidates:
         context, group, share = item
-        return context.run(_group, share, queries[group], k, errors, euclidean)
+        return context.run(_group, share, queries[group], k, errors[group])
 
     found: Candidates = []
     with one_blas_thread():
@@ -99,18 +93,25 @@ def candidates(
 
 def _shares(parts: Parts, count: int) -> list[Parts]:
     """The rows in `count` shares; fewer if there are few rows."""
-    total = sum(len(vectors) for vectors, _, _ in parts)
+    total = sum(len(part[0]) for part in parts)
     size = max(-(-total // count), BLOCK_ROWS)
     shares: list[list[Part]] = [[]]
     free = size
-    for vectors, start, mask in parts:
+    for vectors, start, mask, less in parts:
         first = 0
         while first < len(vectors):
             if not free:
                 shares.append([])
                 free = size
             some = slice(first, min(first + free, len(vectors)))
-            shares[-1].append((vectors[some], start + first, None if mask is None else mask[some]))
+            shares[-1].append(
+                (
+                    vectors[some],
+                    start + first,
+                    None if mask is None else mask[some],
+                    None if less is None else less[some],
+                )
+            )
             free -= some.stop - first
             first = some.stop
     return list(shares)
@@ -124,61 +125,54 @@ def _together(found: tuple[Positions | None, ...]) -> Positions | None:
     return some[0] if len(some) == 1 else np.concatenate(some)
 
 
-def _group(
-    parts: Parts,
-    queries: Vectors,
-    k: int,
-    errors: Errors,
-    euclidean: bool,
-) -> Candidates:
-    longest = 0.0
-    nearest = _Nearest(len(queries), k, errors(queries, longest))
+def _group(parts: Parts, queries: Vectors, k: int, errors: Wide) -> Candidates:
+    kernels = LOADER.module
+    by_row = kernels is not None or len(queries) < FEW_QUERIES
+    nearest = _Nearest(k, errors, kernels)
     out = np.empty((2, len(queries) * BLOCK_ROWS), np.float32)
     queries = np.ascontiguousarray(queries)
     turned = np.ascontiguousarray(queries.T)
-    for block, rows in _blocks(parts):
+    for block, rows, less in _blocks(parts):
         check_time()
-        size = len(queries) * len(block)
-        products = out[0, :size].reshape(len(queries), len(block))
+        shape = len(queries), len(block)
+        place, other = (buffer[: len(queries) * len(block)] for buffer in out)
         with np.errstate(invalid="ignore"):  # a damaged vector may hold infinity
-            if len(queries) < FEW_QUERIES:
-                other = out[1, :size].reshape(len(block), len(queries))
-                np.copyto(products, np.matmul(block, turned, out=other).T)
+            if by_row:
+                products = np.matmul(block, turned, out=place.reshape(shape[::-1])).T
             else:
-                np.matmul(queries, block.T, out=products)
-            if euclidean:
-                squares = np.einsum("ij,ij->i", block, block)
-                products -= squares * np.float32(0.5)
-                length = 1.001 * float(np.fmax.reduce(squares)) ** 0.5
-                if length > longest:  # what was left out before was proven without this row
-                    longest = length
-                    nearest.slack = 2 * errors(queries, longest)
+                products = np.matmul(queries, block.T, out=place.reshape(shape))
+            if less is not None:
+                products -= less
+        if by_row and kernels is None:
+            np.copyto(other.reshape(shape), products)
+            products = other.reshape(shape)
         nearest.add(products, rows)
     return nearest.result()
 
 
 def _blocks(
     parts: Parts,
-) -> Iterator[tuple[Vectors, Positions | int]]:
-    """Selected rows as float32, and their positions or that of the first, if none is missing."""
-    for vectors, start, mask in parts:
-        if mask is None:
-            for first in range(0, len(vectors), BLOCK_ROWS):
-                block = vectors[first : first + BLOCK_ROWS].astype(np.float32, copy=False)
-                yield block, start + first
-            continue
-        rows = np.flatnonzero(mask)
-        for first in range(0, len(rows), BLOCK_ROWS):
-            chosen = rows[first : first + BLOCK_ROWS]
-            yield vectors[chosen].astype(np.float32, copy=False), chosen + start
+) -> Iterator[tuple[Vectors, Positions | int, Scores | None]]:
+    """Selected rows as float32, their positions or that of the first if none is missing, and what
+    to take from their products."""
+    for vectors, start, mask, less in parts:
+        rows = None if mask is None else np.flatnonzero(mask)
+        for first in range(0, len(vectors) if rows is None else len(rows), BLOCK_ROWS):
+            some = slice(first, first + BLOCK_ROWS)
+            chosen = some if rows is None else rows[some]
+            block = vectors[chosen].astype(np.float32, copy=False)
+            part = None if less is None else less[chosen]
+            yield block, start + first if rows is None else rows[some] + start, part
 
 
 class _Nearest:
     """The rows near enough so far, for the queries of one group."""
 
-    def __init__(self, count: int, k: int, errors: Wide) -> None:
+    def __init__(self, k: int, errors: Wide, kernels: ModuleType | None) -> None:
+        count = len(errors)
         self.k = k
-        self.slack = 2 * errors  # may grow
+        self._kernels = kernels
+        self.slack = 2 * errors
         self.least = np.full(count, -np.inf, np.float32)  # what a product must reach
         self.crowded = np.zeros(count, bool)
         self.part = PART if k <= LARGE_K else SMALL_PART
@@ -188,27 +182,27 @@ class _Nearest:
         self._kept = self._new = 0
 
     def add(self, products: Scores, rows: Positions | int) -> None:
-        """Take products, float32 (queries, rows of a block)."""
+        """Take products, float32 (queries, rows of a block); with kernels a turned view."""
         count, width = products.shape
         if not self._kept and not self._new and width > self.k:  # a first bound
             some = products[:, : max(PART, 4 * self.k)]
             known = np.where(np.isnan(some), np.float32(-np.inf), some)
             place = known.shape[1] - self.k
             self._raise(np.arange(count), np.partition(known, place, axis=1)[:, place])
-        if LOADER.module is None:
+        if self._kernels is None:
             self._look(products, rows)
         else:
-            self._look_compiled(LOADER.module, products, rows)
+            self._look_compiled(self._kernels, products.T, rows)
         if self._new > max(count * self.k, 4 * PART):
             self._prune()
 
     def _look_compiled(self, kernels: ModuleType, products: Scores, rows: Positions | int) -> None:
-        """As `_look`, reading the products once while they are in the cache."""
-        count, width = products.shape
-        room = width + FOUND
+        """As `_look`, reading products (rows, queries) once while they are in the cache."""
+        height, count = products.shape
+        room = TILE * count + FOUND
         owners, places = np.empty(room, np.int64), np.empty(room, np.int64)
         values, first = np.empty(room, np.float32), 0
-        while first < count:
+        while first < height:
             found, first = kernels.near(products, self.least, first, owners, places, values)
             if found:
                 some = slice(found)
@@ -239,7 +233,7 @@ class _Nearest:
 
     def _raise(self, owners: Positions, kth: Scores) -> None:
         """The k-th best of some queries is known to be at least this."""
-        bound = kth.astype(np.float64) - self.slack[owners]
+        bound = np.fmax(kth.astype(np.float64) - self.slack[owners], -np.inf)  # infinities: not NaN
         least = np.nextafter(bound.astype(np.float32), np.float32(-np.inf))
         self.least[owners] = np.where(self.crowded[owners], np.float32(np.inf), least)
 

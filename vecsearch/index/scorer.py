@@ -121,8 +121,8 @@ class VectorScorer:
 
     @lazy
     def _longest(self) -> float:
-        """A bound of the lengths of the stored vectors."""
-        return 1.001 * max((lengths.max() for lengths in self._lengths()), default=0.0)
+        """A bound of the lengths of the stored vectors, damaged ones left out."""
+        return 1.001 * float(max((np.fmax.reduce(part) for part in self._lengths()), default=0.0))
 
     @lazy
     def _length_error(self) -> float:
@@ -130,12 +130,22 @@ class VectorScorer:
         error = max((np.abs(lengths - 1).max() for lengths in self._lengths()), default=0.0)
         return float(error) + 1e-5
 
-    def _lengths(self) -> Iterator[npt.NDArray[np.float32]]:
+    def _lengths(self) -> Iterator[Scores]:
         """Lengths of the stored vectors, block by block, with the errors of float32."""
         for vectors in self.vectors:
             for first in range(0, len(vectors), LENGTH_ROWS):
                 block = vectors[first : first + LENGTH_ROWS].astype(np.float32, copy=False)
-                yield np.sqrt(np.einsum("ij,ij->i", block, block))
+                yield np.sqrt(np.vecdot(block, block))
+
+    @lazy
+    def _half_squares(self) -> list[Scores]:
+        """Half of the squared length of each segment's vectors, with the errors of float32."""
+        halves = [np.empty(len(vectors), np.float32) for vectors in self.vectors]
+        for vectors, out in zip(self.vectors, halves, strict=True):
+            for first in range(0, len(vectors), LENGTH_ROWS):
+                block = vectors[first : first + LENGTH_ROWS].astype(np.float32, copy=False)
+                out[first : first + LENGTH_ROWS] = np.vecdot(block, block) * np.float32(0.5)
+        return halves
 
     # -- final scores --------------------------------------------------------------------------
 
@@ -171,19 +181,18 @@ class VectorScorer:
     def _search_by_products(
         self, queries: Vectors, k: int, selection: RowSelection, threads: int
     ) -> list[tuple[Scores, Positions]]:
+        halves = self._half_squares if self.metric is Metric.L2 else [None] * len(self.vectors)
         starts = self.snapshot.starts.tolist()
-        parts: list[tuple[StoredVectors, int, Mask | None]] = []
-        for vectors, start in zip(self.vectors, starts, strict=False):
+        parts: list[products.Part] = []
+        for vectors, start, less in zip(self.vectors, starts, halves, strict=False):
             mask = None if selection.mask is None else selection.mask[start : start + len(vectors)]
             if len(vectors) and (mask is None or mask.any()):
-                parts.append((vectors, start, None if mask is None or mask.all() else mask))
-        euclidean = self.metric is Metric.L2
+                parts.append((vectors, start, None if mask is None or mask.all() else mask, less))
         found: list[tuple[Scores, Positions] | None] = [None] * len(queries)
         for first in range(0, len(queries), PRODUCT_QUERIES):
             part = slice(first, first + PRODUCT_QUERIES)
-            listed = products.candidates(
-                parts, queries[part], k, self.product_errors, euclidean, threads
-            )
+            errors = self.product_errors(queries[part])
+            listed = products.candidates(parts, queries[part], k, errors, threads)
             self._finish(queries[part], listed, k, found, first)
         alone = [number for number, answer in enumerate(found) if answer is None]
         if alone:
@@ -213,8 +222,8 @@ class VectorScorer:
             for number, answer in zip(chosen.tolist(), answers, strict=True):
                 found[first + number] = answer
 
-    def product_errors(self, queries: Vectors, longest: float) -> npt.NDArray[np.float64]:
-        """How far the products of `products.candidates` may lie from the scores, at most.
+    def product_errors(self, queries: Vectors) -> npt.NDArray[np.float64]:
+        """How far what `products.candidates` compares may lie from its true value, at most.
 
         The bound of `rounding_error` holds for any order of summation, so for products of matrices
         too. Half of a squared length has the same relative error; the subtraction adds one more.
@@ -226,7 +235,7 @@ class VectorScorer:
         loss = (queries.shape[1] + 8) * 2.0**-24
         if self.metric is Metric.IP:
             return np.asarray(loss * lengths * self._longest)
-        bound = loss * (lengths * longest + longest**2)
+        bound = loss * (lengths * self._longest + self._longest**2)
         return np.asarray(bound + float(np.finfo(np.float32).tiny))
 
     def _proven(

@@ -213,7 +213,7 @@ def _extend(
             rows = np.sort(np.concatenate([*later, waiting]))
             rows = rows if live.mask is None else rows[live.mask[rows]]
             index = read_index(snapshot.root / entry.files[0].name, mmap=False)
-            built = builder.extend(Extension(entry, index, rows), keep_if_it_holds=True)
+            built = builder.extend(Extension(entry, index, rows))
             replaced = [part.entry.name for part in attached.parts if part.entry]
             added = len(rows)
         else:

@@ -96,7 +96,9 @@ class Removal:
 
         def failed(function: object, name: str, error: BaseException) -> None:
             is_left = isinstance(error, OSError) and error.errno == errno.ENOTEMPTY
-            if isinstance(error, FileNotFoundError) or (is_left and len(self.failures) > before):
+            # What is in it was named, or another process locked it after its LOCK was removed.
+            is_known = len(self.failures) > before or Path(name, "LOCK").exists()
+            if isinstance(error, FileNotFoundError) or (is_left and is_known):
                 return
             self.failures.append(f"{name}: {getattr(error, 'strerror', None) or error}")
 

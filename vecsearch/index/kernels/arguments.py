@@ -17,6 +17,7 @@ from vecsearch.index.kernels.neighbor_codes import rotation_signs
 INNER_PRODUCT, COSINE, EUCLIDEAN = 0, 1, 2  # of a request: what its scores are
 LANES = 16  # partial sums of a score; see `numpy_scores.py`
 CHUNK = 8  # entries of a pool that one vector instruction changes
+TILE = 8  # rows whose products with all queries are compared at a time
 SPARE = 1 << 15  # nodes without a place in the pool that a search remembers, to go on with them
 FULL = 255  # the last mark of visited nodes; then the marks are cleared
 NO_MASK = np.empty(0, bool)

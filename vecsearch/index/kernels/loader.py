@@ -31,6 +31,7 @@ from vecsearch.index.kernels import numpy_bm25, numpy_hnsw
 
 AFTER_QUERIES = 50  # index queries in this process, then the compiled kernels are loaded
 LARGE_BATCH = 200  # queries; answering so many in numpy takes longer than loading
+MUCH_WORK = 10_000_000_000  # numbers multiplied for exact searches in this process, about .3 s
 LARGE_BUILD = 20_000  # rows; building over so many takes longer than loading
 SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment switches the compiled kernels off
 FOLDER = Path(__file__).parent
@@ -72,7 +73,7 @@ class Loader:
         self.module: ModuleType | None = None
         self._name, self._before, self._instead = name, before, instead
         self._failed = False
-        self._queries = 0
+        self._queries = self._work = 0
         self._loading = False
         os.register_at_fork(after_in_child=self._after_fork)
         self._lock = Lock()
@@ -95,8 +96,21 @@ class Loader:
             return self.load()
         before, self._queries = self._queries, self._queries + queries
         if before <= AFTER_QUERIES < self._queries:
-            threading.Thread(target=self.load, name="vecsearch-kernels", daemon=True).start()
+            self._load_beside()
         return self._before
+
+    def count_work(self, numbers: int) -> None:
+        """So many numbers are multiplied next, for an exact search: load kernels for much work."""
+        if self.module is not None or self._failed:
+            return
+        before, self._work = self._work, self._work + numbers
+        if numbers > 4 * MUCH_WORK:
+            self.load()
+        elif before <= MUCH_WORK < self._work:
+            self._load_beside()
+
+    def _load_beside(self) -> None:
+        threading.Thread(target=self.load, name="vecsearch-kernels", daemon=True).start()
 
     def load(self) -> ModuleType | None:
         """Load the compiled kernels now; None if numba is not available or fails."""

@@ -10,13 +10,12 @@ from typing import Any
 import numba
 import numpy as np
 
-from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, UNSURE
+from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, TILE, UNSURE
 from vecsearch.index.kernels.contrast import spread_at_large
 from vecsearch.index.kernels.intrinsics import sum_of_products, sum_of_squares
 from vecsearch.index.kernels.misses import LEAST, crowding, expected_misses, next_depth
 from vecsearch.index.kernels.numpy_scores import LARGEST, TINY
 
-TILE = 128  # products that are compared at a time
 strict = numba.njit(nogil=True, boundscheck=False, fastmath=False)
 misses, crowded = strict(expected_misses), strict(crowding)
 deeper, spread = strict(next_depth), strict(spread_at_large)
@@ -75,34 +74,41 @@ def write_unit(vector: Any, unit: Any) -> Any:
 
 
 @strict
+def reaches(products: Any, bounds: Any) -> Any:
+    """Whether any product reaches its bound; without a branch, so by vector instructions."""
+    reached = False
+    for place in range(products.shape[0]):
+        reached |= products[place] >= bounds[place]
+    return reached
+
+
+@strict
 def list_near(products: Any, least: Any, first: Any, owners: Any, places: Any, values: Any) -> Any:
-    """List the products that reach their query's bound: how many, and the next query.
+    """List the products that reach their query's bound: how many, and the next row.
 
     Args:
-        products: float32 (queries, rows).
+        products: float32 (rows, queries).
         least: float32, one bound for each query.
-        first: The query to begin with.
-        owners, places, values: Where the queries, rows and products are written. It stops before a
-            query for which they may be too short.
+        first: The row to begin with.
+        owners, places, values: Where the queries, rows and products are written. It stops before
+            TILE rows for which they may be too short.
     """
-    found, width = 0, products.shape[1]
-    whole = width - width % TILE
-    for owner in range(first, products.shape[0]):
-        if found + width > owners.shape[0]:
-            return found, owner
-        bound, row = least[owner], products[owner]
-        for start in range(0, width, TILE):
-            reached = np.int32(start == whole)
-            if start < whole:
-                tile = row[start : start + TILE]
-                for place in range(TILE):  # of constant length and a sum: vector instructions
-                    reached += np.int32(tile[place] >= bound)
-            if reached:
-                for place in range(start, min(start + TILE, width)):
-                    if row[place] >= bound:
-                        owners[found], places[found], values[found] = owner, place, row[place]
+    height, width = products.shape
+    found, flat, bounds = 0, products.ravel(), least.repeat(TILE).reshape((width, TILE)).T.ravel()
+    for start in range(first, height, TILE):
+        stop = min(start + TILE, height)
+        if found + TILE * width > owners.shape[0]:
+            return found, start
+        if not reaches(flat[start * width : stop * width], bounds):
+            continue
+        for place in range(start, stop):
+            row = products[place]
+            if reaches(row, least):
+                for owner in range(width):
+                    if row[owner] >= least[owner]:
+                        owners[found], places[found], values[found] = owner, place, row[owner]
                         found += 1
-    return found, products.shape[0]
+    return found, height
 
 
 @strict
