@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 HERE = Path(__file__).parent
@@ -60,9 +61,20 @@ def test_spoiled_bytes_raise_only_our_own_errors(name: str) -> None:
     target.run(b"")
 
 
+def index_outside() -> bytes:
+    """An Arrow file with an index of a dictionary that leads outside of it."""
+    outside = pa.DictionaryArray.from_arrays(pa.array([0, 65536]), pa.array(["k"]), safe=False)
+    batch = pa.record_batch({"id": ["a", "b"], "kind": outside})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
+        ("arrow", index_outside()),
         ("filter", b"day BETWEEN DATE '2$00-02-29' AND tags IS NOTar"),
         ("filter", b"text = '$1' AND id IN (1, 2) AND"),
         ("parquet", TARGETS["parquet"].seeds[0].replace(b"kind", b"k\x95nd")),

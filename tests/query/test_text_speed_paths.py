@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 
@@ -116,7 +117,8 @@ def test_one_compiled_call_fuses_as_single_steps_do(
     c: vs.Collection, fusion: str, where: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(7)
-    for question in QUESTIONS:
+    # Of few hits, only rows that can be among them are looked up by words.
+    for question, k in itertools.product(QUESTIONS, (1, 10, 60, 150)):
         vector = rng.normal(size=DIM).astype(np.float32)
         found = []
         for plain in (True, False):
@@ -125,7 +127,7 @@ def test_one_compiled_call_fuses_as_single_steps_do(
                     changed.setattr(modes, "fused_rows", lambda *_: None)
                 given = None if fusion == "weighted" else fusion
                 hits = c.search(
-                    text=question, vector=vector, mode="hybrid", where=where, fusion=given
+                    text=question, vector=vector, k=k, mode="hybrid", where=where, fusion=given
                 )
                 found.append((hits.ids, hits.scores.tobytes(), list(hits.parts or ()), hits.plan))
         assert found[0] == found[1]

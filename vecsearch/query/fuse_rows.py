@@ -16,7 +16,7 @@ from vecsearch.query.text.statistics import K1
 
 
 class FusedRows(NamedTuple):
-    """The rows of two lists, ascending; their places, best first; their scores, also in each."""
+    """The rows of two lists; their places, best first; their scores, also in each list."""
 
     candidates: Positions
     order: Positions
@@ -44,6 +44,7 @@ def fused_rows(
     found: Found,
     fusion: Fusion,
     rows: int,
+    wanted: int | None = None,
 ) -> FusedRows | None:
     """Fuse the best rows by words and by vectors.
 
@@ -55,6 +56,8 @@ def fused_rows(
         found: The best by vectors.
         fusion: How two lists become one.
         rows: How many rows may be found.
+        wanted: How many of the best are wanted; None for all. The order is of these, and only they
+            have their scores.
 
     Returns:
         What they are together; None where the compiled code is not loaded or cannot read what is
@@ -67,22 +70,26 @@ def fused_rows(
     postings, lists = parts[0].postings, query.parts[0]
     if postings.impacts is not None or not 0 < len(lists.lists) <= MANY_LISTS:
         return None
-    keys, shift = keys_of(text.positions, found.positions)
-    numbers, scores = np.empty((6, len(keys)), np.int64), np.empty((3, len(keys)))
-    by_words, by_vectors = np.ascontiguousarray(text.scores), found.scores.astype(np.float64)
-    listed, zeros = by_words[:DEPTH], without_words(by_words, rows)
+    room = len(text.positions) + len(found.positions)
+    numbers, scores = np.empty((7, room), np.int64), np.empty((7, room))
+    by_words = np.ascontiguousarray(text.scores)
+    zeros = without_words(by_words, rows)
     count = kernels.fuse_rows(
-        *(keys, shift, by_words, by_vectors, zeros),
+        *(np.ascontiguousarray(text.positions), by_words),
+        *(np.ascontiguousarray(found.positions), np.ascontiguousarray(found.scores), zeros),
         *(*lists, query.factors, postings.rows, postings.counts),
         *(searcher.words.statistics.norms[0], K1),
         *(np.ascontiguousarray(vector), *table, scorer.code),
         *(CODES[fusion.method], float(fusion.text), float(fusion.k), DEPTH),
-        *(numbers, scores),
+        *(room if wanted is None else wanted, numbers, scores),
     )
+    candidates, by_vectors = numbers[0, :count], scores[6, : min(len(found.positions), DEPTH)]
+    some = wanted is not None and wanted < count
+    order = numbers[3, :wanted] if some else np.lexsort((candidates, -scores[2, :count]))
     return FusedRows(
-        numbers[0, :count],
-        numbers[5, :count],
+        candidates,
+        order,
         scores[2, :count],
-        ListScores(numbers[2, :count], scores[1, :count], by_vectors[:DEPTH]),
-        ListScores(numbers[1, :count], scores[0, :count], listed, zeros),
+        ListScores(numbers[2, :count], scores[1, :count], by_vectors),
+        ListScores(numbers[1, :count], scores[0, :count], by_words[:DEPTH], zeros),
     )

@@ -400,7 +400,7 @@ def plain_hybrid(
     vector = encoder(manifest).encode(asked.vector)
     found = searcher.search(vector, DEPTH, selection, request.recall, request.exact)
     ranking = words.search(query, DEPTH, selection, passages=True)
-    rows = fused_rows(searcher, query, vector, ranking, found, fusion, selection.count)
+    rows = fused_rows(searcher, query, vector, ranking, found, fusion, selection.count, k)
     if rows is None:
         search = ModeSearch(request, encoder, "hybrid", None, None)
         fused, plan = search.fuse(query, vector, selection, found, DEPTH)
@@ -634,7 +634,9 @@ class _Merged:
     def places_in(self, others: Positions) -> Positions:
         """Where each candidate is among others; -1 for one that is not."""
         if self._numbers is None:
-            at = np.minimum(np.searchsorted(others, self.candidates), len(others) - 1)
+            sorted_ = np.argsort(others)
+            at = np.searchsorted(others, self.candidates, sorter=sorted_)
+            at = sorted_[np.minimum(at, len(others) - 1)] if len(others) else at - 1
             return np.where(others[at] == self.candidates, at, -1) if len(others) else at
         ids = self._searcher.snapshot.ids_at(others)
         places = {name: at for at, name in enumerate(ids)}

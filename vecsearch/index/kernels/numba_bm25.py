@@ -23,12 +23,13 @@ from vecsearch.index.kernels.intrinsics import (
     prefetch,
     sum_of_products,
 )
-from vecsearch.index.kernels.numba_fusion import _fuse, _merge
 from vecsearch.index.kernels.numba_fusion import fuse as fuse
 from vecsearch.index.kernels.numba_fusion import merge as merge
+from vecsearch.index.kernels.numba_fusion import part_of, scale_of
 from vecsearch.index.kernels.numba_scores import _score, address_of, strict
 
-AHEAD = 3  # vectors that are fetched before they are scored
+HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: Fibonacci hashing
+AHEAD = 6  # vectors that are fetched before they are scored
 STEP = (1 + 1e-9) / 255  # of a group's bound, of which each row has a byte of steps at most
 WORTH_LEAVING = 0.5  # postings to come, for each row found, that are worth a look at the bounds
 
@@ -315,14 +316,23 @@ def _sums_of(
         found[at] = score
 
 
-_merged, _fused, _scored = strict(_merge), strict(_fuse), strict(_scores_of)
+_scored = strict(_scores_of)
+
+
+@strict
+def _slot_of(table: Any, shift: Any, row: Any, candidates: Any) -> Any:
+    """Where the place of a row is in a hash table, or goes: an entry is 1 more than a place."""
+    slot = np.int64((np.uint64(row) * HASH) >> np.uint64(shift))
+    while table[slot] > 0 and candidates[table[slot] - 1] != row:
+        slot = (slot + 1) & (table.shape[0] - 1)
+    return slot
 
 
 def _fuse_rows(
-    keys: Any,
-    shift: Any,
+    text_rows: Any,
     text_scores: Any,
-    vector_scores: Any,
+    vector_rows: Any,
+    vector_floats: Any,
     text_zeros: Any,
     lists: Any,
     weights: Any,
@@ -340,31 +350,88 @@ def _fuse_rows(
     share: Any,
     k: Any,
     depth: Any,
+    wanted: Any,
     numbers: Any,
     scores: Any,
 ) -> Any:
     """Merge two lists of rows, score those that one of them lacks, fuse, and order: how many.
 
-    Args beside those of `merge`, `scores_of`, `score_lists` and `fuse`:
+    A row that the list by words lacks scores there no more than the last row of that list. Where
+    not all rows are wanted in order, it is looked up only if that could make it one of the best.
+
+    Args beside those of `scores_of`, `score_lists` and `fuse`:
+        text_rows: The rows of the list by words, int64.
+        vector_rows: The rows of the list by vectors, int64.
+        vector_floats: Their scores, float32.
         depth: How many of each list say how its scores are standardized.
-        numbers: int64 (6, room), for rows, ranks by words and by vectors, what each list lacks,
-            and the order of the rows.
-        scores: float64 (3, room), for the scores by words, by vectors and of both.
+        wanted: How many of the best are put in order, if there are more rows; else none is.
+        numbers: int64 (7, room), for rows, those of the list by words first; their ranks by words
+            and by vectors, 0 for none; the places of the best; the best; what is looked up.
+        scores: float64 (7, room), for the scores by words, by vectors and of both, what vectors
+            add, the best scores, those looked up, and those of the list by vectors. Of a row that
+            is not among the best, the first and the third may be too high.
     """
-    candidates, lacking, total = numbers[0], numbers[5], scores[2]
-    count = _merged(
-        keys,
-        shift,
-        text_scores,
-        vector_scores,
-        candidates,
-        numbers[1:3],
-        scores[0:2],
-        numbers[3:5],
+    candidates, text_ranks, vector_ranks, order = numbers[0], numbers[1], numbers[2], numbers[3]
+    asked, places = numbers[5], numbers[6]
+    by_text, by_vector, total, added = scores[0], scores[1], scores[2], scores[3]
+    listed, count, found, vector_scores = (
+        text_rows.shape[0],
+        text_rows.shape[0],
+        scores[5],
+        scores[6],
     )
-    missing = count - text_scores.shape[0]
-    for at in range(missing):
-        lacking[at] = candidates[numbers[3, at]]
+    bits = 1
+    while (1 << bits) < 2 * candidates.shape[0]:
+        bits += 1
+    table, shift = np.zeros(1 << bits, np.int64), 64 - bits
+    for at in range(listed):
+        candidates[at], text_ranks[at], vector_ranks[at] = text_rows[at], at + 1, 0
+        by_text[at] = text_scores[at]
+        table[_slot_of(table, shift, text_rows[at], candidates)] = at + 1
+    for at in range(vector_rows.shape[0]):
+        vector_scores[at] = vector_floats[at]
+        slot = _slot_of(table, shift, vector_rows[at], candidates)
+        place = table[slot] - 1
+        if place < 0:
+            place = count
+            candidates[place], text_ranks[place], table[slot] = vector_rows[at], 0, place + 1
+            count += 1
+        vector_ranks[place], by_vector[place] = at + 1, vector_scores[at]
+    lacking = 0
+    for at in range(listed):
+        if vector_ranks[at] == 0:
+            places[lacking] = at
+            lacking += 1
+    dim, target = query.shape[0], query.ctypes.data
+    square = sum_of_products(target, target, dim)
+    for at in range(lacking):
+        if at + AHEAD < lacking:
+            later = candidates[places[at + AHEAD]]
+            prefetch(address_of(later, starts, addresses, dim), 4 * dim)
+        vector = address_of(candidates[places[at]], starts, addresses, dim)
+        by_vector[places[at]] = _score(vector, target, dim, metric, square)
+    text_count, vector_count = min(listed, depth), min(vector_rows.shape[0], depth)
+    text_scale = scale_of(text_scores[:text_count], text_zeros, method)
+    vector_scale = scale_of(vector_scores[:vector_count], 0, method)
+    for at in range(count):
+        part = part_of(vector_ranks[at], by_vector[at], vector_count, vector_scale, method, k)
+        added[at] = (1.0 - share) * part
+    size = min(wanted, count)
+    kept, least, rows_kept, best = 0, -np.inf, numbers[4, :size], scores[4, :size]
+    for at in range(listed):
+        part = part_of(at + 1, by_text[at], text_count, text_scale, method, k)
+        total[at] = added[at] + share * part
+        if size < count:
+            kept = _insert(rows_kept, best, kept, candidates[at], total[at])
+    if 0 < kept == size:
+        least = best[size - 1]
+    highest = text_scores[listed - 1] if listed >= depth else 0.0
+    most, looked = share * part_of(0, highest, text_count, text_scale, method, k), 0
+    for at in range(listed, count):
+        by_text[at], total[at] = highest, added[at] + most
+        if not total[at] < least:
+            places[looked], asked[looked] = at, candidates[at]
+            looked += 1
     _scored(
         lists,
         weights,
@@ -374,35 +441,19 @@ def _fuse_rows(
         counts,
         norms,
         k1,
-        lacking[:missing],
-        total[:missing],
+        asked[:looked],
+        found[:looked],
     )
-    for at in range(missing):
-        scores[0, numbers[3, at]] = total[at]
-    dim, target = query.shape[0], query.ctypes.data
-    square = sum_of_products(target, target, dim)
-    for at in range(count - vector_scores.shape[0]):
-        place = numbers[4, at]
-        if at + AHEAD < count - vector_scores.shape[0]:
-            later = candidates[numbers[4, at + AHEAD]]
-            prefetch(address_of(later, starts, addresses, dim), 4 * dim)
-        vector = address_of(candidates[place], starts, addresses, dim)
-        scores[1, place] = _score(vector, target, dim, metric, square)
-    _fused(
-        numbers[1][:count],
-        scores[0][:count],
-        text_scores[:depth],
-        text_zeros,
-        numbers[2][:count],
-        scores[1][:count],
-        vector_scores[:depth],
-        0,
-        method,
-        share,
-        k,
-        total[:count],
-    )
-    numbers[5, :count] = np.argsort(-total[:count], kind="mergesort")  # equal ones by row
+    for number in range(looked):
+        at = places[number]
+        by_text[at] = found[number]
+        part = part_of(0, by_text[at], text_count, text_scale, method, k)
+        total[at] = added[at] + share * part
+        if size < count:
+            kept = _insert(rows_kept, best, kept, candidates[at], total[at])
+    if size < count:
+        for at in range(size):
+            order[at] = table[_slot_of(table, shift, rows_kept[at], candidates)] - 1
     return count
 
 
@@ -434,12 +485,12 @@ scores_of = entry_point(
 fuse_rows = entry_point(
     numba.njit(
         types.int64(
-            *(_INT64, types.int64, _DOUBLES, _DOUBLES, types.int64),
+            *(_INT64, _DOUBLES, _INT64, array_type(types.float32), types.int64),
             *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
             *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
             *(array_type(types.float64, 2), types.float64),
             *(array_type(types.float32), _INT64, _INT64, types.int64),
-            *(types.int64, types.float64, types.float64, types.int64),
+            *(types.int64, types.float64, types.float64, types.int64, types.int64),
             *(array_type(types.int64, 2), array_type(types.float64, 2)),
         ),
         **EXACT,

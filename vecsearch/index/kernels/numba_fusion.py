@@ -58,6 +58,40 @@ def _within(value: Any) -> Any:
 
 
 @strict
+def scale_of(listed: Any, zeros: Any, method: Any) -> Any:
+    """Mean and deviation by which the scores of a list are standardized; whether it is flat."""
+    count = listed.shape[0]
+    mean, squares, size = 0.0, 0.0, count + (zeros if method == WEIGHTED else 0)
+    if method == RRF or count == 0:
+        return 0.0, 1.0, True
+    for at in range(count):
+        mean += _within(listed[at])
+    mean /= size
+    for at in range(count):
+        around = _within(listed[at]) - mean
+        squares += around * around
+    squares += (size - count) * (mean * mean)
+    deviation = math.sqrt(squares / size)
+    return mean, deviation, deviation <= FLAT * max(1.0, abs(mean))
+
+
+@strict
+def part_of(rank: Any, score: Any, count: Any, scale: Any, method: Any, k: Any) -> Any:
+    """What a list of so many rows adds to the score of one, before it is weighted."""
+    mean, deviation, flat = scale
+    if method == RRF:
+        return 1.0 / (k + rank) if rank > 0 else 0.0
+    if count == 0:
+        return 0.0
+    part = 0.0 if rank > 0 else -1.0
+    if not flat:
+        part = (_within(score) - mean) / deviation
+    if method == DBSF:
+        part = min(max((part + 3.0) / 6.0, 0.0), 1.0) if rank > 0 else 0.0
+    return part
+
+
+@strict
 def _add(
     ranks: Any,
     scores: Any,
@@ -68,30 +102,9 @@ def _add(
     k: Any,
     total: Any,
 ) -> None:
-    count = listed.shape[0]
-    if method == RRF:
-        for at in range(total.shape[0]):
-            total[at] += share * (1.0 / (k + ranks[at])) if ranks[at] > 0 else 0.0
-        return
-    if count == 0:
-        return
-    mean, squares, size = 0.0, 0.0, count + (zeros if method == WEIGHTED else 0)
-    for at in range(count):
-        mean += _within(listed[at])
-    mean /= size
-    for at in range(count):
-        around = _within(listed[at]) - mean
-        squares += around * around
-    squares += (size - count) * (mean * mean)
-    deviation = math.sqrt(squares / size)
-    flat = deviation <= FLAT * max(1.0, abs(mean))
+    count, scale = listed.shape[0], scale_of(listed, zeros, method)
     for at in range(total.shape[0]):
-        part = 0.0 if ranks[at] > 0 else -1.0
-        if not flat:
-            part = (_within(scores[at]) - mean) / deviation
-        if method == DBSF:
-            part = min(max((part + 3.0) / 6.0, 0.0), 1.0) if ranks[at] > 0 else 0.0
-        total[at] += share * part
+        total[at] += share * part_of(ranks[at], scores[at], count, scale, method, k)
 
 
 def _fuse(

@@ -282,10 +282,15 @@ def conform(
             arrays.append(pa.nulls(batch.num_rows, field.type))
             continue
         column = batch.column(number)
-        try:
-            if column.type != field.type:
-                # Damaged offsets of a foreign file would lead the conversion outside its buffers.
+        if column.type != field.type:
+            # Damaged offsets of a foreign file would lead the conversion outside its buffers.
+            try:
                 column.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise InvalidInputError(
+                    f"{name}: column {field.name!r} has values that are not valid Arrow: {error}"
+                ) from error
+        try:
             arrays.append(plain_array(column, field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             row = first_misfit(column, partial(_plain, field.type)) if places else None
