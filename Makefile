@@ -13,6 +13,8 @@ TORCH := .ci/torch.txt
 # variables, later the second.
 LOCKED := PIP_CONSTRAINT="$(CONSTRAINTS) $$PIP_CONSTRAINT" PIP_BUILD_CONSTRAINT=$(CONSTRAINTS)
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+# Without compiled files each process would compile all modules again, a second of each start.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests run in as many processes as there are cores. Threads that wait leave the cores to others.
 OMP := OMP_WAIT_POLICY=passive
 PARALLEL := -n auto --dist worksteal

@@ -128,6 +128,7 @@ class _Asked:
     real: npt.NDArray[np.int64]  # the places of those of which recall is promised,
     made: tuple[npt.NDArray[np.int64], ...]  # and of each kind of made ones
     live: Mask  # whether the best rows score as high as those of a real query
+    living: npt.NDArray[np.int64]  # the places of these
     last: npt.NDArray[np.int64]
     unmeasured: Mask  # whether larger efforts were not measured with it
 
@@ -141,6 +142,7 @@ class _Asked:
             np.flatnonzero(kinds == 0),
             tuple(np.flatnonzero(kinds == kind) for kind in np.unique(kinds[kinds > 0])),
             live,
+            np.flatnonzero(live),
             last,
             live & (last < efforts - 1),
         )
@@ -183,6 +185,7 @@ class _Ladder:
         self._farthest = outcomes[0].farthest(self._kinds)
         self._live = outcomes[0].kth >= self._farthest
         self._asked: dict[int, _Asked] = {}
+        self._unstopped: dict[int, tuple[Wide, Wide]] = {}
 
     def runs(self, tolerance: float, most: float) -> list[_Run]:
         """The best search from each effort on that may cost less than `most`."""
@@ -251,18 +254,38 @@ class _Ladder:
     def run(self, start: int, least: Sequence[float]) -> _Run:
         """Search with all efforts from one on."""
         asked = self._queries(start)
-        end, stopped, late = self._ends(asked, start, least)
-        recalls = np.where(stopped, self._found[end, asked.each], 1.0)
-        recalls[late] = self._at_least[: asked.count][late]
-        end, stopped, late = end[asked.real], stopped[asked.real], late[asked.real]
-        depths = np.where(stopped, self._depths[end, asked.real], 0.0)
-        more = self._of_going_on(self._micros, start) * (end > start)
-        micros = self._micros[end] + more + self._whole * ~(stopped | late)
+        recalls, micros = (part.copy() for part in self._without_stops(start, asked))
+        depths, living = np.zeros(asked.count), asked.living
+        more = 0.0
+        for place in range(start, len(self._outcomes)):
+            fine = self._contrasts[place][living] >= least[place]
+            done = living[fine]
+            recalls[done] = self._found[place][done]
+            depths[done] = self._depths[place][done]
+            micros[done] = self._micros[place] + more
+            living = living[~fine]
+            if not len(living):
+                break
+            more = self._of_going_on(self._micros, start)
         mean, low = promise(recalls[asked.real])
-        made = min((float(recalls[places].mean()) for places in asked.made), default=1.0)
-        depth = max(self._k, round(float(depths.mean())))
-        cost = float(micros.mean()) + self._row_micros * depth
+        made = min((_mean(recalls[places]) for places in asked.made), default=1.0)
+        depth = max(self._k, round(_mean(depths[asked.real])))
+        cost = _mean(micros[asked.real]) + self._row_micros * depth
         return _Run(start, least, mean, low, made, depth, round(cost, 2))
+
+    def _without_stops(self, start: int, asked: _Asked) -> tuple[Wide, Wide]:
+        """Recall and cost of each query if it stops at no effort from one on.
+
+        It is searched exactly then; but one that was not measured with larger efforts counts as it
+        was with the largest of its own.
+        """
+        if start not in self._unstopped:
+            end = np.where(asked.live, np.maximum(asked.last, start), start)
+            recalls = np.where(asked.unmeasured, self._at_least[: asked.count], 1.0)
+            more = self._of_going_on(self._micros, start) * (end > start)
+            micros = self._micros[end] + more + self._whole * ~asked.unmeasured
+            self._unstopped[start] = recalls, micros
+        return self._unstopped[start]
 
     def _of_going_on(self, micros: Wide, start: int) -> float:
         """What a search takes that begins with an effort and ends with another, beside the last."""
@@ -296,6 +319,12 @@ class _Ladder:
 
 def promise(recalls: Wide) -> tuple[float, float]:
     """Mean recall of some queries, and the lower end of its one-sided 99% confidence interval."""
-    mean = float(recalls.mean())
-    low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
+    mean = _mean(recalls)
+    deviation = _mean(np.square(recalls - mean)) ** 0.5
+    low = mean - ONE_SIDED_99 * deviation / len(recalls) ** 0.5
     return round(mean, 5), round(low, 5)
+
+
+def _mean(values: Wide) -> float:
+    """The mean, without what `numpy.mean` does beside: it is called so often."""
+    return float(np.add.reduce(values)) / len(values)
