@@ -4,7 +4,9 @@ inputs that reach new code.
 
 from __future__ import annotations
 
+import base64
 import importlib.util
+import json
 import os
 import random
 import subprocess
@@ -71,10 +73,21 @@ def index_outside() -> bytes:
     return bytes(sink.getvalue())
 
 
+def damaged_vector_column() -> bytes:
+    """A manifest whose schema describes a column of vectors by what is not JSON."""
+    body = json.loads(TARGETS["manifest"].seeds[0])
+    schema = base64.b64decode(body["schema"])
+    assert b'"dim": 3' in schema
+    body["schema"] = base64.b64encode(schema.replace(b'"dim": 3', b'"dim": x')).decode()
+    return json.dumps(body).encode()
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
         ("arrow", index_outside()),
+        ("manifest", damaged_vector_column()),
+        ("postings", TARGETS["postings"].seeds[0].replace(b"form_terms", b"fo\x89m_terms")),
         ("filter", b"day BETWEEN DATE '2$00-02-29' AND tags IS NOTar"),
         ("filter", b"text = '$1' AND id IN (1, 2) AND"),
         ("parquet", TARGETS["parquet"].seeds[0].replace(b"kind", b"k\x95nd")),

@@ -40,6 +40,8 @@ LARGE_K, SMALL_PART = 256, 128  # a large k finds rows in most parts, so they ar
 CROWDED = 8  # a query for which so many times k rows are near the k-th is left to the caller
 CROWDED_ROWS = 4096  # and more than this
 
+NOTHING = np.empty(0, np.float32)
+
 Part = tuple[StoredVectors, int, Mask | None, Scores | None]
 Parts = Sequence[Part]
 Candidates = list[Positions | None]
@@ -141,12 +143,12 @@ def _group(parts: Parts, queries: Vectors, k: int, errors: Wide) -> Candidates:
                 products = np.matmul(block, turned, out=place.reshape(shape[::-1])).T
             else:
                 products = np.matmul(queries, block.T, out=place.reshape(shape))
-            if less is not None:
+            if less is not None and kernels is None:
                 products -= less
         if by_row and kernels is None:
             np.copyto(other.reshape(shape), products)
             products = other.reshape(shape)
-        nearest.add(products, rows)
+        nearest.add(products, rows, less)
     return nearest.result()
 
 
@@ -181,29 +183,36 @@ class _Nearest:
         self._scores: list[Scores] = []
         self._kept = self._new = 0
 
-    def add(self, products: Scores, rows: Positions | int) -> None:
-        """Take products, float32 (queries, rows of a block); with kernels a turned view."""
+    def add(self, products: Scores, rows: Positions | int, less: Scores | None) -> None:
+        """Take products, float32 (queries, rows of a block).
+
+        With kernels they are a turned view, from which `less` is still to be taken.
+        """
         count, width = products.shape
         if not self._kept and not self._new and width > self.k:  # a first bound
             some = products[:, : max(PART, 4 * self.k)]
+            if less is not None and self._kernels is not None:
+                some = some - less[: some.shape[1]]
             known = np.where(np.isnan(some), np.float32(-np.inf), some)
             place = known.shape[1] - self.k
             self._raise(np.arange(count), np.partition(known, place, axis=1)[:, place])
         if self._kernels is None:
             self._look(products, rows)
         else:
-            self._look_compiled(self._kernels, products.T, rows)
+            self._look_compiled(self._kernels, products.T, NOTHING if less is None else less, rows)
         if self._new > max(count * self.k, 4 * PART):
             self._prune()
 
-    def _look_compiled(self, kernels: ModuleType, products: Scores, rows: Positions | int) -> None:
+    def _look_compiled(
+        self, kernels: ModuleType, products: Scores, less: Scores, rows: Positions | int
+    ) -> None:
         """As `_look`, reading products (rows, queries) once while they are in the cache."""
         height, count = products.shape
         room = TILE * count + FOUND
         owners, places = np.empty(room, np.int64), np.empty(room, np.int64)
         values, first = np.empty(room, np.float32), 0
         while first < height:
-            found, first = kernels.near(products, self.least, first, owners, places, values)
+            found, first = kernels.near(products, less, self.least, first, owners, places, values)
             if found:
                 some = slice(found)
                 self._keep(owners[some].copy(), places[some].copy(), values[some].copy(), rows)

@@ -25,19 +25,20 @@ def read_batch(file: CheckedFile) -> pa.RecordBatch:
             )
         batch = reader.get_batch(0)
         batch.validate()
+        names = batch.schema.names  # which decodes them
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         if isinstance(error, CorruptedError):
             raise
         raise CorruptedError(f"{file.path} cannot be read as Arrow IPC: {error}") from error
     base, size = file.buffer.address, file.buffer.size
-    for field, column in zip(batch.schema, batch.columns, strict=True):
+    for name, field, column in zip(names, batch.schema, batch.columns, strict=True):
         present = [buffer for buffer in column.buffers() if buffer is not None and buffer.size]
         if any(not base <= part.address <= base + size - part.size for part in present):
             raise CorruptedError(
-                f"{file.path}: column {field.name!r} is compressed or lies outside the file"
+                f"{file.path}: column {name!r} is compressed or lies outside the file"
             )
         if not field.nullable and column.null_count:
-            raise CorruptedError(f"{file.path}: column {field.name!r} has nulls, which it may not")
+            raise CorruptedError(f"{file.path}: column {name!r} has nulls, which it may not")
     return batch
 
 

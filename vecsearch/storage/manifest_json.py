@@ -106,7 +106,10 @@ def from_json(text: str, where: str) -> Manifest:
             )
         del body["schema_text"]
         manifest = msgspec.convert(body, Manifest, dec_hook=_decode_schema)
-        require_consistent(manifest)
+        try:
+            require_consistent(manifest)
+        except CorruptedError as error:  # of a column, which does not know the file
+            raise CorruptedError(f"{where}: {error}") from error
     except MALFORMED as error:
         raise CorruptedError(
             f"{where} cannot be read: {_reason(error)}; open an older version, or restore a backup"

@@ -561,8 +561,10 @@ unit = entry_point(numba.njit(types.float64(QUERY, FLOATS), **EXACT)(write_unit.
 """unit(vector, unit): see `write_unit`."""
 near = entry_point(
     numba.njit(
-        types.UniTuple(types.int64, 2)(*(FLOAT_ROWS, FLOATS, types.int64, INT64, INT64, FLOATS)),
+        types.UniTuple(types.int64, 2)(
+            *(FLOAT_ROWS, FLOATS, FLOATS, types.int64, INT64, INT64, FLOATS)
+        ),
         **EXACT,
     )(list_near.py_func)
 )
-"""near(products, least, first, owners, places, values): see `list_near`."""
+"""near(products, less, least, first, owners, places, values): see `list_near`."""

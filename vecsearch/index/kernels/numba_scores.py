@@ -83,11 +83,14 @@ def reaches(products: Any, bounds: Any) -> Any:
 
 
 @strict
-def list_near(products: Any, least: Any, first: Any, owners: Any, places: Any, values: Any) -> Any:
+def list_near(
+    products: Any, less: Any, least: Any, first: Any, owners: Any, places: Any, values: Any
+) -> Any:
     """List the products that reach their query's bound: how many, and the next row.
 
     Args:
-        products: float32 (rows, queries).
+        products: float32 (rows, queries); from those of each row, `less` is taken in place.
+        less: float32 (rows,), or empty.
         least: float32, one bound for each query.
         first: The row to begin with.
         owners, places, values: Where the queries, rows and products are written. It stops before
@@ -99,6 +102,10 @@ def list_near(products: Any, least: Any, first: Any, owners: Any, places: Any, v
         stop = min(start + TILE, height)
         if found + TILE * width > owners.shape[0]:
             return found, start
+        if less.shape[0] > 0:
+            for place in range(start, stop):
+                for owner in range(width):
+                    products[place, owner] -= less[place]
         if not reaches(flat[start * width : stop * width], bounds):
             continue
         for place in range(start, stop):
