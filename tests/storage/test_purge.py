@@ -231,3 +231,26 @@ def test_a_reader_that_nobody_uses_any_more_holds_nothing(c: vs.Collection, root
         c.delete([GONE + 1])
         with pytest.raises(vs.ConflictError, match=f"still hold version {reader.info().version}"):
             c.compact(purge=True)
+
+
+def test_an_error_that_is_kept_holds_no_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a notebook keeps the last one: after a full disk, a purge is asked for again."""
+    root = tmp_path / "c.vs"
+    with vs.create(root, dim=2) as c:
+        for n in range(3):
+            c.add([{"id": n, "vector": [1.0, n]}])
+        c.delete([1])
+    with monkeypatch.context() as full, vs.open(root) as c:
+
+        def no_room(*_: object) -> None:
+            raise vs.StorageError(28, "the disk is full")
+
+        full.setattr(disk, "require_space", no_room)
+        with pytest.raises(vs.StorageError, match="full") as kept:
+            c.compact(purge=True)
+    with vs.open(root) as c:
+        c.compact(purge=True)
+        assert len(c.versions()) == 1 and len(c) == 2
+    assert kept.value.__traceback__ is not None

@@ -15,6 +15,7 @@ The exception itself is always the `__cause__`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -96,8 +97,13 @@ def gated(function: Callable[P, R]) -> Callable[P, R]:
     def through_the_gate(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            _let_go(error)
+            raise
         except Exception as error:
             known = isinstance(error, VecsearchError | Warning | MemoryError)
+            if known:
+                _let_go(error)
             if known or _is_users_own(error.__traceback__):
                 raise
             raise explained(function, args, kwargs, error) from error
@@ -165,6 +171,23 @@ def _storage_error(name: str, error: OSError) -> StorageError:
     path = f": {cut(str(error.filename))}" if error.filename is not None else ""
     what = cut(error.strerror or str(error), _LONGEST_CAUSE)
     return StorageError(error.errno, f"{name}: {what}{path}")
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Clear the variables of our own frames that an error went through.
+
+    Who keeps the error, as Python does with the last one of a notebook, would keep the version that
+    was worked on, and `compact(purge=True)` could not remove it.
+    """
+    while error is not None:
+        traceback = error.__traceback__
+        while traceback is not None:
+            name = str(traceback.tb_frame.f_globals.get("__name__"))
+            if name.partition(".")[0] == "vecsearch":
+                with contextlib.suppress(RuntimeError):  # it still runs
+                    traceback.tb_frame.clear()
+            traceback = traceback.tb_next
+        error = error.__cause__ or error.__context__
 
 
 def _is_users_own(traceback: TracebackType | None) -> bool:
