@@ -399,3 +399,23 @@ def test_lists_and_codes_of_other_kinds(recipe: str, tmp_path: Path) -> None:
     forge.change_index(root, change)
     with pytest.raises(vs.CorruptedError, match="Build the index again"):
         read_index(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_vectors_that_end_a_process_within_k_means_are_refused(value: float) -> None:
+    """FAISS throws from a thread of OpenMP, which ends the process. In a child, if it were so."""
+    script = """
+import numpy as np, sys
+from vecsearch.errors import CorruptedError
+from vecsearch.index.faiss.regions import regions_of
+vectors = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
+vectors[3] = np.float32(sys.argv[1])
+try:
+    regions_of(vectors, vectors[:5], 4, 0)
+except CorruptedError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(value)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "stored vectors are damaged" in done.stdout, done

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.index.faiss.sound import require_finite
 
 ROUNDS = 20
 
@@ -22,7 +23,11 @@ def regions_of(vectors: Vectors, queries: Vectors, count: int, seed: int) -> npt
 
     Returns:
         int64 (nq,), from 0 to count - 1.
+
+    Raises:
+        CorruptedError: A vector is not of finite numbers, or is too long for float32.
     """
+    require_finite(vectors)
     means = faiss.Kmeans(
         vectors.shape[1], count, niter=ROUNDS, seed=seed, min_points_per_centroid=1
     )

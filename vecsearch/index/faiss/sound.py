@@ -14,7 +14,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Labels
+from vecsearch.common.arrays import Labels, Vectors
+from vecsearch.errors import CorruptedError
 from vecsearch.index.faiss.graph import BLOCK
 from vecsearch.index.faiss.graph_search import is_byte_graph
 from vecsearch.index.faiss.projection import Projection
@@ -206,3 +207,17 @@ def require_one_list_a_row(lists: Any, sizes: Sequence[int], n: int) -> None:
             _require(_within(ids, 0, n), "a list of it has rows that are not there")
             seen[ids] = True
     _require(bool(seen.all()), "a row of it is in two lists")
+
+
+def require_finite(vectors: Vectors) -> None:
+    """Refuse what would end the process within k-means. Raises CorruptedError.
+
+    Vectors are checked when they are added, so only damaged or forged files have such.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = 4 * np.vecdot(vectors, vectors)  # of the longest difference of two
+    if not np.isfinite(squares).all():
+        raise CorruptedError(
+            "stored vectors are damaged: they are not of finite numbers, or too long; "
+            "`check` names the file, and `repair` or a backup helps"
+        )

@@ -18,6 +18,7 @@ from vecsearch.index.faiss.graph import BLOCK, add_in_order, link_back
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.index import FaissIndex, inner_index
 from vecsearch.index.faiss.projection import Projection, fit_projection
+from vecsearch.index.faiss.sound import require_finite
 from vecsearch.index.recipe import CODED_MOST, GRAPH_OVER_CENTROIDS, IndexRecipe, nlist_rule
 from vecsearch.storage.build_folder import BuildFolder
 from vecsearch.types import counted
@@ -249,6 +250,7 @@ def _new_index(recipe: IndexRecipe, metric: str, dim: int, sample: int, n: int, 
 
 def _train(index: Any, sample: Vectors, metric: str, recipe: IndexRecipe) -> None:
     """Train; for inner products a factory's PCA must not center, which would change the ranking."""
+    require_finite(sample)
     if metric == "ip" and isinstance(index, faiss.IndexPreTransform):
         for number in range(index.chain.size()):
             transform = faiss.downcast_VectorTransform(index.chain.at(number))
