@@ -134,6 +134,28 @@ def test_damaged_files_are_errors_that_name_them(files: Path, tmp_path: Path, na
         (tmp_path / "f.vs").rmdir()
 
 
+@pytest.mark.parametrize("name", FACTS)
+def test_bytes_turned_anywhere_are_errors_that_name_the_file(
+    files: Path, tmp_path: Path, name: str
+) -> None:
+    """Each byte is turned in one of 97 files; so is each header of an archive's parts."""
+    data = (files / name).read_bytes()
+    path = tmp_path / Path(name).name
+    starts = [at for at in range(len(data)) if data[at : at + 4] == b"PK\x03\x04"]
+    damaged = [data[:at] + b"PX" + data[at + 2 :] for at in starts]
+    for first in range(97):
+        spoiled = bytearray(data)
+        for at in range(first, len(data), 97):
+            spoiled[at] ^= 0x55
+        damaged.append(bytes(spoiled))
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            list(open_source(path).batches)
+        except InvalidInputError as error:
+            assert path.name in str(error)
+
+
 def test_files_that_unpack_to_too_much_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def documents_of(reader: Reader, file: SourceFile) -> Iterator[Document]:
         InvalidInputError: The file is damaged, encrypted or too large; the message names it.
         MissingExtraError: A package that reads this kind of file is not installed.
     """
-    try:
+    with damage_named(file):
         for document in reader(file):
             if len(document.text) > MAX_TEXT:
                 raise InvalidInputError(
@@ -54,7 +55,18 @@ def documents_of(reader: Reader, file: SourceFile) -> Iterator[Document]:
                     "document: split it"
                 )
             yield document
-    except (VecsearchError, GeneratorExit, KeyboardInterrupt):
+
+
+@contextmanager
+def damage_named(file: SourceFile) -> Iterator[None]:
+    """Turns any error of a library that reads a file into InvalidInputError.
+
+    Raises:
+        InvalidInputError: The file is damaged or cannot be read; the message names it.
+    """
+    try:
+        yield
+    except VecsearchError:
         raise
     except OSError as error:
         raise InvalidInputError(f"{file.name} cannot be read: {error.strerror or error}") from error

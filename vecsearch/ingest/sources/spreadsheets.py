@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from vecsearch.common.optional import require
-from vecsearch.errors import InvalidInputError, VecsearchError
+from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, SourceFile
 from vecsearch.ingest.sources.dicts import rows_part
-from vecsearch.ingest.sources.document import EXTRA, open_zip
+from vecsearch.ingest.sources.document import EXTRA, damage_named, open_zip
 from vecsearch.ingest.sources.encoding import refuse_gzip
 from vecsearch.ingest.sources.reading import Reading
 from vecsearch.ingest.sources.values import unmixed
@@ -30,19 +30,13 @@ def read_xlsx(file: SourceFile) -> Part:
     """
     refuse_gzip(file.path, file.name, "unpack it")
     openpyxl = require("openpyxl", "openpyxl", EXTRA, "Reading Excel files")
-    open_zip(file, MAX_SHEET).close()
-    try:
+    with damage_named(file):
+        open_zip(file, MAX_SHEET).close()
         book = openpyxl.load_workbook(file.path, read_only=True, data_only=True)
         try:
             sheets = dict(_sheets(book, file.name))
         finally:
             book.close()
-    except VecsearchError:
-        raise
-    except Exception as error:  # openpyxl raises anything for files that are damaged
-        raise InvalidInputError(
-            f"{file.name} is damaged, or is no .xlsx file: {str(error) or type(error).__name__}"
-        ) from error
     rows: list[dict[str, Any]] = []
     places: list[str] = []
     with_text = [
