@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -238,6 +239,7 @@ def test_no_point_promises_more_than_made_queries_get() -> None:
                     break
         assert found[kinds == 0].mean() > found[kinds == 1].mean() + 0.02
         assert found[kinds == 1].mean() >= point.low - 1e-9
+        assert point.made == pytest.approx(found[kinds == 1].mean(), abs=2e-3)
 
 
 def test_queries_farther_than_all_others_are_not_searched_so() -> None:
@@ -261,6 +263,8 @@ def test_merged_ladders_take_the_larger_contrast() -> None:
     (merged,) = merge_points([one], [other])
     assert merged.steps == ((24, 5.0), (32, 4.0), (64, 2.5))
     assert (merged.effort, merged.aim, merged.farthest) == (24, 0.95, 0.2)
+    (merged,) = merge_points([replace(one, made=0.9)], [replace(other, made=0.8)])
+    assert merged.made == 0.8
     assert Calibration.from_mapping(Calibration((merged,)).to_mapping()).points == (merged,)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,10 +31,15 @@ class Built(NamedTuple):
     labels: np.ndarray
     calibration: Calibration
 
-    def holds(self, calibration: Calibration, queries: np.ndarray | None = None) -> bool:
+    def holds(
+        self,
+        calibration: Calibration,
+        queries: np.ndarray | None = None,
+        made: Sequence[np.ndarray] = (),
+    ) -> bool:
         scorer, labels = VectorScorer(self.collection._snapshot), self.labels
         asked = self.queries if queries is None else queries
-        return still_holds(scorer, self.index, labels, asked, calibration, 0.95, 1)
+        return still_holds(scorer, self.index, labels, asked, calibration, 0.95, 1, made)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +96,30 @@ def test_queries_that_would_all_be_searched_exactly_ask_for_a_new_calibration(
     few = built.queries.copy()
     few[:3] += np.float32(30)
     assert built.holds(built.calibration, few)
+
+
+def test_of_few_queries_more_may_be_farther(built: Built) -> None:
+    """Of others like them 1 / n lie beyond the farthest of n, and up to 4.6 / n by chance."""
+    some = built.queries.copy()
+    some[:12] += np.float32(30)  # 4 of 100
+    assert not built.holds(replace(built.calibration, queries=2000), some)
+    assert built.holds(replace(built.calibration, queries=150), some)
+
+
+def test_made_queries_are_to_reach_what_they_did_before(built: Built) -> None:
+    """Means of two rows reach less than is promised of rows, which some points say."""
+    rng = np.random.default_rng(4)
+    one, other = built.vectors[rng.integers(0, ROWS, (2, 400))]
+    before = built.calibration
+    assert built.holds(before, made=[one])
+    points = {
+        made: tuple(replace(p, made=made) for p in before.points) for made in (0.0, 0.85, 1.0)
+    }
+    kept = {
+        made: built.holds(replace(before, points=some), made=[(one + other) / 2])
+        for made, some in points.items()
+    }
+    assert kept == {0.0: False, 0.85: True, 1.0: False}
 
 
 def test_points_of_older_versions_are_checked_at_one_effort(built: Built) -> None:

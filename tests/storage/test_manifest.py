@@ -204,3 +204,30 @@ def test_a_commit_reads_one_manifest_and_parses_what_it_writes(
             c.add([[2.0, 1.0]])
             assert calls.count("from_json") == 1  # also where old versions are removed
         assert len(log.versions(root)) < 12
+
+
+@pytest.mark.parametrize(
+    ("later", "fits"),
+    [
+        ([[[16, 4.5]]], True),
+        ([[[16, 4.5]], 0.9], True),
+        ([[[16, 4.5]], "0.9"], False),
+        ([[[16, 4.5]], True], False),
+        ([[[16, 4.5]], 0.9, 0.9], False),
+        ([[[8, 4.5]], 0.9], False),  # less effort than the point begins with
+        ([0.9, [[16, 4.5]]], False),
+    ],
+)
+def test_what_follows_a_point_is_checked(root: Path, later: list[object], fits: bool) -> None:
+    with vs.create(root, dim=2, limits=vs.Limits(smallest_index_rows=1)) as c:
+        c.add([{"id": number, "vector": [1.0, number]} for number in range(50)])
+        c.build_index("Flat")
+    manifest = log.load(root)
+    (entry,) = manifest.indexes
+    points = {"surface": [[16, 40, 10, 0.9, 0.8, 5.0, 0.0, 0.9, 0.1, *later]]}
+    changed = replace(entry, calibration=None, inline_calibration=points)
+    if fits:
+        require_consistent(replace(manifest, indexes=(changed,)))
+    else:
+        with pytest.raises(ValueError, match=r"surface\[0\] is "):
+            require_consistent(replace(manifest, indexes=(changed,)))

@@ -64,13 +64,14 @@ def everything(root, rows):
         c.add(pa.RecordBatchReader.from_batches(first.schema, chained), progress=False)
         built = c.build_index(recipe, memory=memory, threads=1, progress=False)
         assert built.rows == rows, built
-        recalls = []
+        recalls, methods = [], []
         for query in c.to_arrow(["vector"], where="id < 20")["vector"].to_pylist():
             exact = c.search(query, exact=True).ids
             recalls.append(len(set(c.search(query).ids) & set(exact)) / 10)
             assert len(c.search(query, where="kind = 3")) == 10
-        through_index = c.search(query, recall=0.5).plan
-        assert rows < 100_000 or through_index.method == "index", through_index
+            methods.append(c.search(query, recall=0.5).plan.method)
+        # A query is searched exactly if what it finds scores lower than that of all others before.
+        assert rows < 100_000 or methods.count("index") >= 18, methods
         return c.info().bytes, float(np.mean(recalls))
 
 

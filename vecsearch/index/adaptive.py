@@ -314,6 +314,7 @@ class _Ladder:
             aim=self._aim,
             farthest=self._farthest,
             steps=tuple(steps),
+            made=round(run.made, 5),
         )
 
 

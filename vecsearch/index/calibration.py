@@ -10,7 +10,8 @@ from vecsearch.types import Ladder
 
 DEFAULT_ROW_MICROS = 0.25  # used where a manifest names no cost
 DEFAULT_CODE_MICROS = 0.02
-STEPS = 9  # the place of the steps in a point as it is stored
+STEPS = 9  # the place of the steps in a point as it is stored,
+MADE = 10  # and of the recall of made queries
 POINTS_KEY = "surface"  # the key of the operating points in a manifest
 
 
@@ -31,6 +32,7 @@ class OperatingPoint:
         farthest: Lowest score of the k-th best row, over the queries it was measured with.
         steps: Efforts that hard queries go on to, ascending from `effort`, each with the least
             contrast of a query that may stop there.
+        made: Mean recall of the kind of made queries that reaches least, 0 to 1; 0 if not stored.
 
     `effort` and `depth` are what a query gets at least; `depth`, `micros` and `latency` are means.
     """
@@ -45,6 +47,7 @@ class OperatingPoint:
     aim: float = 0.0
     farthest: float = 0.0
     steps: tuple[tuple[int, float], ...] = ()
+    made: float = 0.0
 
     @property
     def ladder(self) -> Ladder | None:
@@ -176,7 +179,8 @@ def _read_point(row: Sequence[Any]) -> OperatingPoint:
     point = OperatingPoint(*row[:STEPS])
     if len(row) <= STEPS:
         return point
-    return replace(point, steps=tuple((effort, least) for effort, least in row[STEPS]))
+    steps = tuple((effort, least) for effort, least in row[STEPS])
+    return replace(point, steps=steps, made=row[MADE] if len(row) > MADE else 0.0)
 
 
 def _cheapest(points: Sequence[OperatingPoint], low: float) -> OperatingPoint | None:
@@ -201,6 +205,7 @@ def _safer(one: OperatingPoint, other: OperatingPoint) -> OperatingPoint:
         aim=max(one.aim, other.aim),
         farthest=min(one.farthest, other.farthest),
         steps=steps,
+        made=min(one.made, other.made),
     )
 
 

@@ -245,8 +245,9 @@ def _check_points(calibration: Mapping[str, Any], rows: int, least_effort: int, 
     for number, point in enumerate(points):
         message = f"{where}surface[{number}] is {point!r:.80}"
         _require(isinstance(point, list), message)
-        if len(point) == POINT_VALUES[-1] + 1:
-            *point, steps = point
+        if len(point) > POINT_VALUES[-1]:
+            point, (steps, *made) = point[: POINT_VALUES[-1]], point[POINT_VALUES[-1] :]
+            _require(len(made) <= 1 and all(map(_is_number, made)), message)
             _check_steps(steps, point[0], message)
         _require(len(point) in POINT_VALUES and all(map(_is_number, point)), message)
         effort, depth, k = point[:3]

@@ -51,34 +51,52 @@ def links_of(hnsw: Any) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     return links, faiss.rev_swig_ptr(hnsw.offsets.data(), hnsw.offsets.size()).view(np.int64)
 
 
-def link_back(hnsw: Any, n: int) -> None:
+def link_back(hnsw: Any, n: int, first: int = 0) -> None:
     """Add links to nodes with few incoming ones, from the nodes they point to, where there is room.
 
     Pruning for diversity leaves some nodes, often near duplicates, with hardly an incoming link: no
     effort finds them. Works in place, on the lowest level.
+
+    Args:
+        hnsw: The graph.
+        n: Its nodes.
+        first: The first of the new nodes, which get such links; older ones got theirs before.
     """
     width = hnsw.nb_neighbors(0)
     links, offsets = links_of(hnsw)
     slots = np.arange(width)
-    incoming, degrees = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    for start in range(0, n, COUNTED):
-        level = links[offsets[start : min(start + COUNTED, n), None] + slots]
-        given = level >= 0
-        incoming += np.bincount(level[given], minlength=n)
-        degrees[start : start + COUNTED] = given.sum(axis=1)
-    weak = np.flatnonzero(incoming < WEAK)
+    incoming = _incoming(links, offsets, width, n, first)
+    degrees = np.full(n, -1)  # counted where they are needed
+    weak = first + np.flatnonzero(incoming < WEAK)
     for start in range(0, len(weak), BLOCK):
         nodes = weak[start : start + BLOCK]
         targets = links[offsets[nodes, None] + slots]
         node, target = np.repeat(nodes, width), targets.ravel().astype(np.int64)
-        with_room = (target >= 0) & (degrees[target] < width)
+        node, target = node[target >= 0], target[target >= 0]
+        uncounted = np.unique(target[degrees[target] < 0])
+        degrees[uncounted] = (links[offsets[uncounted, None] + slots] >= 0).sum(axis=1)
+        with_room = degrees[target] < width
         node, target = node[with_room], target[with_room]
         existing = links[offsets[target, None] + slots]
         wanted = ~(existing == node[:, None]).any(axis=1)
         node, target = node[wanted], target[wanted]
-        by_target = np.lexsort((incoming[node], target))  # the weakest nodes come first
+        by_target = np.lexsort((incoming[node - first], target))  # the weakest nodes come first
         node, target = node[by_target], target[by_target]
         slot = degrees[target] + np.arange(len(target)) - np.searchsorted(target, target)
         fits = slot < width
         links[offsets[target[fits]] + slot[fits]] = node[fits]
         np.add.at(degrees, target[fits], 1)
+
+
+def _incoming(
+    links: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], width: int, n: int, first: int
+) -> npt.NDArray[np.int64]:
+    """How many links of the lowest level lead to each node from `first` on."""
+    incoming = np.zeros(n - first, np.int64)
+    for start in range(0, n, COUNTED):
+        part = offsets[start : min(start + COUNTED, n) + 1]
+        given = links[part[0] : part[-1]] >= first
+        at = np.flatnonzero(given) + part[0]
+        lowest = at - part[np.searchsorted(part, at, "right") - 1] < width
+        incoming += np.bincount(links[at[lowest]] - first, minlength=n - first)
+    return incoming

@@ -342,7 +342,7 @@ class FaissIndex:
             grown[-1] = -1
             self._order = np.concatenate([self._order[:-1], grown])
         if self.kind == "hnsw":
-            link_back(self._index.hnsw, self.n)
+            link_back(self._index.hnsw, self.n, first)
 
     def memory_bytes(self) -> int:
         """Bytes the index takes in memory, or in the page cache when mapped."""
