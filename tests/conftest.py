@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,22 @@ SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 settings.load_profile("soak" if SOAK else "normal")
 
 DATA = Path(os.environ.get("VECSEARCH_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+gc.disable()  # until the tests are collected: of half a million objects of theirs none is garbage
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_earlier_modules_loaded_is_not_looked_through() -> None:
+    """The garbage collector passes over all that is there before a module's tests: the libraries
+    alone are so many objects that each full collection would take a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
