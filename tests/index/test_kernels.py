@@ -144,7 +144,7 @@ def test_numpy_kernels_equal_the_compiled_ones(
     rows_outside = NOTHING_OUTSIDE if seed == 0 else (index.codes(more), positions)
     seen_outside = 0
     masks = [NO_MASK, rng.random(3400) < 0.5, rng.random(3400) < 0.05]
-    queries = np.concatenate([vectors[::100], clustered(20, 40, seed=seed + 50)])
+    queries = np.concatenate([vectors[::200], clustered(10, 40, seed=seed + 50)])
     if metric == "cosine":
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     answered, gave_up = 0, set()

@@ -234,7 +234,7 @@ def test_analogies_equal_gensims(spec: str, tmp_path: Path) -> None:
     vectors = ready.vectors[[ready.row[key] for key in keys]]
     theirs = KeyedVectors(ready.dim)
     theirs.add_vectors(keys, vectors)
-    c = by_key(tmp_path / "c", keys, vectors)
+    c = by_key(tmp_path / "c", keys, vectors, auto_index=False)
     for a, b, other in questions:
         expected = theirs.most_similar(positive=[b, other], negative=[a], topn=10)
         hits = vs.analogy(c, positive=[b, other], negative=[a], k=10)
