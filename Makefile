@@ -16,7 +16,7 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 # Without compiled files each process would compile all modules again, a second of each start.
 unexport PYTHONDONTWRITEBYTECODE
 # Tests run in as many processes as there are cores. Threads that wait leave the cores to others.
-OMP := OMP_WAIT_POLICY=passive
+WAITING := OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4
 PARALLEL := -n auto --dist worksteal
 
 # The first Python on the path that is new enough and can make a virtual environment; `make PYTHON=...` chooses another.
@@ -46,10 +46,10 @@ demo: $(INSTALLED)  ## search the docstrings of Python's standard library
 	@$(BIN)/vecsearch demo
 
 test: $(INSTALLED)  ## run the tests; ARGS="-k filter" passes on to pytest
-	@$(OMP) $(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
+	@$(WAITING) $(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-slow: $(INSTALLED)  ## run the code of the documentation and the examples, and other tests of minutes
-	@$(OMP) $(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
+	@$(WAITING) $(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
 
 SOAK := system query ingest maintenance/test_backup.py storage/test_purge.py index/test_checkpoint.py evaluation/test_query_sample.py fuzz golden
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
 from hypothesis import settings
 
 import vecsearch as vs
@@ -58,6 +60,15 @@ def no_compiled_search_from_the_middle_of_a_test_on() -> None:
     from vecsearch.index.kernels import loader
 
     loader.AFTER_QUERIES = loader.MUCH_WORK = sys.maxsize
+
+
+@pytest.fixture(autouse=True, scope="session")
+def commands_are_made_once() -> Iterator[None]:
+    """Typer would make all commands again, an eighth of a second, for each call of the runner."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = functools.cache(typer.main.get_command)
+        patch.setattr("typer.testing._get_command", made, raising=False)
+        yield
 
 
 @pytest.fixture
