@@ -20,6 +20,7 @@ from vecsearch.maintenance.check import find_damage
 from vecsearch.maintenance.repair import repair
 from vecsearch.storage import log
 
+WIDE_CALIBRATION = True
 ROWS, DIM = 420, 12
 GRAPH = vs.IndexRecipe("graph", "hnsw", code="sq8", reduced=None, M=8, ef_construction=40)
 WIDE = vs.IndexRecipe("wide", "hnsw", code="sq8", reduced=128, M=8, ef_construction=40)

@@ -17,6 +17,7 @@ from support.bm25 import bm25
 import vecsearch as vs
 from vecsearch.text.analyzer import Analyzer
 
+WIDE_CALIBRATION = True
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "groups-and-facets.md"
 MODES = ("vector", "text", "hybrid")
 WORDS = [f"w{number}" for number in range(40)]
