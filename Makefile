@@ -92,13 +92,13 @@ floors: $(INSTALLED)  ## run the tests with the oldest version of every dependen
 	$(BIN)/python .ci/floors.py > build/floors/requirements.txt
 	build/floors/bin/python $(PIP_INSTALL) -c $(TORCH) -r build/floors/requirements.txt
 	build/floors/bin/python $(PIP_INSTALL) --no-deps -e .
-	$(OMP) build/floors/bin/python -m pytest -q $(PARALLEL) $(ARGS)
+	$(WAITING) build/floors/bin/python -m pytest -q $(PARALLEL) $(ARGS)
 
 newest: $(INSTALLED)  ## run the tests with the newest version of every dependency but torch
 	rm -rf build/newest
 	$(BIN)/python -m venv build/newest
 	build/newest/bin/python $(PIP_INSTALL) -c $(TORCH) -e ".[dev]"
-	$(OMP) build/newest/bin/python -m pytest -q $(PARALLEL) $(ARGS)
+	$(WAITING) build/newest/bin/python -m pytest -q $(PARALLEL) $(ARGS)
 
 clean:  ## remove what was built; .venv and collections stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
