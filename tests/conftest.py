@@ -104,7 +104,7 @@ def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_calibration(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
-    """Measure new indexes for a few k and recalls with fewer made queries, in a sixth of the time;
+    """Measure new indexes for a few k and recalls with fewer made queries, in less time;
     a search for another k uses the next larger one. Modules about calibration say
     `FULL_CALIBRATION = True`, and those that search an index for more than 100 rows, or through
     filters that leave few, `WIDE_CALIBRATION = True`.
