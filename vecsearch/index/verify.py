@@ -60,6 +60,10 @@ def still_holds(
     mask[labels[labels >= 0]] = True
     selection = RowSelection(mask, int(np.count_nonzero(mask)))
     check = _Check(scorer, index, labels, queries, threads)
+    points = list(_in_use(calibration.points, target, selection.count))
+    by_codes = list(_in_use(calibration.code_points, target, selection.count))
+    most = max((point.k for point in (*points, *by_codes)), default=1)
+    truth = scorer.truth(queries, most, selection, threads)
     measured = max(calibration.queries, 1)
     measured_wide = max(WIDE_QUERIES * measured // (measured + sum(map(len, made))), 1)
 
@@ -67,10 +71,6 @@ def still_holds(
         few = FEW_FAR + FAR_BY_CHANCE / (measured if point.k <= COMMON_K else measured_wide)
         return check.holds(point, truth, search, few)
 
-    points = list(_in_use(calibration.points, target, selection.count))
-    by_codes = list(_in_use(calibration.code_points, target, selection.count))
-    most = max((point.k for point in (*points, *by_codes)), default=1)
-    truth = scorer.truth(queries, most, selection, threads)
     if not all(
         holds(point, search)
         for some, search in ((points, check.graph), (by_codes, check.codes))
