@@ -1,6 +1,7 @@
-"""Use forged collections in children of one process: python hostile_child.py KERNELS ROOT...
+"""Use forged collections in children of one process: python hostile_child.py KERNELS HONEST
 
-Prints a JSON line for each: the exit code (negative for a signal), what was said, what was warned.
+Takes a folder a line from stdin, and prints a JSON line for each: the exit code (negative for a
+signal), what was said, what was warned. HONEST is a collection that may be copied and used.
 """
 
 from __future__ import annotations
@@ -43,16 +44,16 @@ def import_what_is_needed(root: Path) -> None:
 
 
 def main() -> None:
-    kernels, *roots = sys.argv[1:]
+    kernels, honest = sys.argv[1:]
     if kernels == "numba":
         from vecsearch.index.kernels.loader import LOADER
 
         LOADER.load()
     elif kernels == "faiss":
         os.environ["VECSEARCH_COMPILED"] = "0"
-    import_what_is_needed(Path(roots[0]))
+    import_what_is_needed(Path(honest))
     calibrate.KS, calibrate.AIMS = (1, 5, 50), (0.9, 0.99)  # the builds of `forge.use` are many
-    for root in roots:
+    for root in map(str.strip, sys.stdin):
         with tempfile.TemporaryFile("w+") as answer:
             child = os.fork()
             if child == 0:

@@ -9,7 +9,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -259,17 +259,41 @@ def spoiled_words(root: Path, rng: random.Random) -> None:
     words(root, **{name: array})
 
 
-def run_children(kernels: str, roots: list[Path]) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(CHILD), kernels, *map(str, roots)],
-        capture_output=True,
-        text=True,
-        timeout=3000,
-        check=False,
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert len(answers) == len(roots), done.stderr[-2000:]
-    return answers
+class Children:
+    """Processes that use collections in children of theirs, one for each kind of kernels."""
+
+    def __init__(self, honest: Path, folder: Path) -> None:
+        self._honest, self._folder = honest, folder
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+
+    def use(self, kernels: str, roots: list[Path]) -> list[dict[str, Any]]:
+        """What each child said, and how it ended."""
+        if kernels not in self._processes:
+            self._processes[kernels] = self._start(kernels)
+        process = self._processes[kernels]
+        assert process.stdin is not None and process.stdout is not None
+        answers = []
+        for root in roots:
+            print(root, file=process.stdin, flush=True)
+            line = process.stdout.readline()
+            assert line, (root, (self._folder / f"{kernels}.txt").read_text()[-2000:])
+            answers.append(json.loads(line))
+        return answers
+
+    def _start(self, kernels: str) -> subprocess.Popen[str]:
+        copy = forge.copy(self._honest, self._folder / f"{kernels}.vs")
+        with (self._folder / f"{kernels}.txt").open("w") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-W", "ignore", str(CHILD), kernels, str(copy)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -281,9 +305,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def children(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
+    children = Children(whole, tmp_path_factory.mktemp("children"))
+    yield children
+    children.close()
+
+
 @pytest.mark.parametrize("kernels", ["numba", "faiss"])
 def test_what_is_forged_is_refused_or_searched_without(
-    kernels: str, whole: Path, tmp_path: Path
+    kernels: str, whole: Path, tmp_path: Path, children: Children
 ) -> None:
     cases = EXACT if kernels == "faiss" else REFUSED | EXACT
     roots = []
@@ -291,7 +322,7 @@ def test_what_is_forged_is_refused_or_searched_without(
         roots.append(forge.copy(whole, tmp_path / f"{number}.vs"))
         forgery(roots[-1])
     wrong = []
-    for name, root, answer in zip(cases, roots, run_children(kernels, roots), strict=True):
+    for name, root, answer in zip(cases, roots, children.use(kernels, roots), strict=True):
         said, warned = "\n".join(answer["said"]), "\n".join(answer["warned"])
         # A damaged id file is derived data, and needed all the same: without it nothing is found.
         right = str(root) in said if name in REFUSED else "searches are exact" in warned
@@ -300,8 +331,8 @@ def test_what_is_forged_is_refused_or_searched_without(
     assert not wrong, wrong
 
 
-def test_an_honest_collection_says_nothing(whole: Path, tmp_path: Path) -> None:
-    (answer,) = run_children("numba", [forge.copy(whole, tmp_path / "c.vs")])
+def test_an_honest_collection_says_nothing(whole: Path, tmp_path: Path, children: Children) -> None:
+    (answer,) = children.use("numba", [forge.copy(whole, tmp_path / "c.vs")])
     assert answer == {"code": 0, "said": [], "warned": []}
 
 
@@ -328,7 +359,7 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
-def test_mutated_files_end_no_process(whole: Path, tmp_path: Path) -> None:
+def test_mutated_files_end_no_process(whole: Path, tmp_path: Path, children: Children) -> None:
     """Files of every kind with changed bytes, and the checksums of what they became."""
     rng = random.Random(SEED)
     latest = log.load(whole)
@@ -349,12 +380,14 @@ def test_mutated_files_end_no_process(whole: Path, tmp_path: Path) -> None:
         name = refs[number % len(refs)].name
         roots.append(forge.copy(whole, tmp_path / f"{number}.vs"))
         forge.replace_file(roots[-1], name, mutated((whole / name).read_bytes(), rng))
-    answers = run_children("numba", roots)
+    answers = children.use("numba", roots)
     wrong = [(root.name, answer) for root, answer in zip(roots, answers, strict=True)]
     assert not [pair for pair in wrong if pair[1]["code"]], (SEED, wrong)
 
 
-def test_forged_words_end_no_process_and_other_answers_stay(whole: Path, tmp_path: Path) -> None:
+def test_forged_words_end_no_process_and_other_answers_stay(
+    whole: Path, tmp_path: Path, children: Children
+) -> None:
     """Postings with other numbers and right checksums: texts are read where they do not fit."""
     rng = random.Random(SEED)
     roots = []
@@ -375,7 +408,7 @@ def test_forged_words_end_no_process_and_other_answers_stay(whole: Path, tmp_pat
             assert (found.ids, found.scores.tolist()) == (right.ids, right.scores.tolist())
             refused += 1
     assert refused > len(roots) // 2
-    answers = run_children("numba", roots)
+    answers = children.use("numba", roots)
     wrong = [(root.name, each) for root, each in zip(roots, answers, strict=True)]
     assert not [pair for pair in wrong if pair[1]["code"] or pair[1]["said"]], (SEED, wrong)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import forge
 from support.data import clustered
 
 import vecsearch as vs
@@ -89,15 +90,21 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize("what", ["filter", "open", "first", "refresh", "batch", "add"])
-def test_children_forked_while_threads_work(what: str, tmp_path: Path) -> None:
-    root = tmp_path / "c.vs"
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("whole") / "c.vs"
     with vs.create(root, dim=16, limits=vs.Limits(smallest_index_rows=20)) as c:
         vectors = clustered(1500, 16)
         c.add([{"id": n, "vector": vector, "n": n} for n, vector in enumerate(vectors)])
         c.build_index(
             vs.IndexRecipe(name="g", kind="hnsw", code="sq8", M=8, ef_construction=40), threads=1
         )
+    return root
+
+
+@pytest.mark.parametrize("what", ["filter", "open", "first", "refresh", "batch", "add"])
+def test_children_forked_while_threads_work(what: str, whole: Path, tmp_path: Path) -> None:
+    root = forge.copy(whole, tmp_path / "c.vs")
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(root), what, str(CHILDREN)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.stdout.strip() == f"{CHILDREN} [] []", (done.stdout, done.stderr[-5000:])
