@@ -51,7 +51,7 @@ test: $(INSTALLED)  ## run the tests; ARGS="-k filter" passes on to pytest
 test-slow: $(INSTALLED)  ## run the code of the documentation and the examples, and other tests of minutes
 	@$(WAITING) $(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
 
-SOAK := system query ingest maintenance/test_backup.py storage/test_purge.py index/test_checkpoint.py evaluation/test_query_sample.py fuzz golden
+SOAK := system query ingest maintenance/test_backup.py storage/test_purge.py index/test_checkpoint.py index/test_kernels.py evaluation/test_query_sample.py fuzz golden
 
 soak: $(INSTALLED)  ## the long tests of docs/promises.md, beside an hour of load: see there how long
 	$(MAKE) -j2 soak-tests soak-load

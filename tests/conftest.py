@@ -19,6 +19,7 @@ import vecsearch as vs
 settings.register_profile("normal", derandomize=True, deadline=None)
 settings.register_profile("soak", derandomize=False, deadline=None, print_blob=True)
 CALIBRATE, UNLIKE = "vecsearch.index.calibrate", "vecsearch.index.unlike"
+INDEX = "vecsearch.index.faiss.index"
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 settings.load_profile("soak" if SOAK else "normal")
 
@@ -104,20 +105,23 @@ def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_calibration(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
-    """Measure new indexes for a few k and recalls with fewer made queries, in less time;
+    """Measure new indexes for a few k, recalls and efforts with fewer made queries, in less time;
     a search for another k uses the next larger one. Modules about calibration say
     `FULL_CALIBRATION = True`, and those that search an index for more than 100 rows, or through
     filters that leave few, `WIDE_CALIBRATION = True`.
     """
     from vecsearch.index import adaptive, calibrate, unlike
+    from vecsearch.index.faiss import index
 
     full: dict[str, object] = {f"{CALIBRATE}.KS": calibrate.KS, f"{CALIBRATE}.AIMS": adaptive.AIMS}
+    full[f"{INDEX}.EFFORTS"] = index.EFFORTS
     full[f"{UNLIKE}.MOST"] = unlike.MOST
     widest = (1250,) if getattr(request.module, "WIDE_CALIBRATION", False) else ()
     quick: dict[str, object] = {
         f"{CALIBRATE}.KS": (1, 5, 10, 20, 50, 100, *widest),
         f"{UNLIKE}.MOST": 200,
     }
+    quick[f"{INDEX}.EFFORTS"] = tuple(8 * 2**n for n in range(10))
     quick[f"{CALIBRATE}.AIMS"] = (0.8, 0.9, 0.95, 0.99)
     with pytest.MonkeyPatch.context() as patch:
         if not SOAK and not getattr(request.module, "FULL_CALIBRATION", False):

@@ -155,17 +155,25 @@ def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Scores
     distances, scores = tried.distances[:count], tried.scores[:count]
     first = tried.first[:count, 0]
     expected = np.full((count, len(depths)), np.inf, np.float32)
+    best, seen = scores[:, :0], 0
     for place, depth in enumerate(depths):
         if depth < max(k, LEAST):
             continue
         last = depth - 1
-        kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - first
+        best = _largest(np.concatenate([best, scores[:, seen:depth]], axis=1), k)
+        seen = depth
+        kth = best[:, 0] - first
         x, y, xx, xy, yy = (part[:count, last] for part in tried.sums)
         end = distances[:, last] - distances[:, 0]
         found = expected_misses(depth, x, y, xx, xy, yy, end, crowding(distances.T, depth), kth)
         with np.errstate(over="ignore"):  # more than float32 holds is infinitely many
             expected[:, place] = np.where(np.isfinite(scores[:, last]), found, np.inf)
     return expected
+
+
+def _largest(scores: Wide, k: int) -> Wide:
+    """The k largest of each row, the least of them first."""
+    return np.partition(scores, scores.shape[1] - k, axis=1)[:, -k:]
 
 
 def _fit_logistic(contrast: Wide, missed: Wide) -> tuple[float, float]:
