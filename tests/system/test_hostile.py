@@ -365,10 +365,11 @@ import resource, sys
 import pyarrow as pa, vecsearch as vs
 from pathlib import Path
 path, root = Path(sys.argv[1]), Path(sys.argv[2])
-c = vs.create(root, dim=2)
+c = vs.create(root, dim=2, auto_index=False)
 import numpy, faiss
 now = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_DATA, (now + 600_000_000, now + 600_000_000))
+most = now + int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 try:
     print(c.add(path).added)
 except vs.VecsearchError as error:
@@ -377,15 +378,17 @@ except vs.VecsearchError as error:
 
 
 def test_a_file_that_swells(tmp_path: Path) -> None:
-    """800 MB of the same text in a few kilobytes: read in pieces, or refused, within 600 MB."""
-    rows = 80_000
+    """600 MB of the same text in a few kilobytes: read in pieces, or refused, within 400 MB. The
+    long part has 1.6 GB.
+    """
+    rows, most = 160_000 if SOAK else 60_000, 400_000_000
     text = pa.array(["x" * 10_000]).dictionary_encode()
     column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), text.dictionary)
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(2 * rows, np.float32)), 2)
     path = tmp_path / "swell.parquet"
     pq.write_table(pa.table({"vector": vectors, "note": column}), path, compression="zstd")
     assert path.stat().st_size < 3_000_000
-    done = run_script(SWELLING, path, tmp_path / "c.vs")
+    done = run_script(SWELLING, path, tmp_path / "c.vs", most)
     assert done.returncode == 0 and (done.stdout.strip() == str(rows) or "Error" in done.stdout), (
         done.returncode,
         done.stderr[-500:],
@@ -403,7 +406,9 @@ def test_a_line_that_swells(tmp_path: Path, name: str, head: bytes) -> None:
         file.write(head)
         for _ in range(800 if SOAK else 80):
             file.write(b"x" * 1_000_000)
-    done = run_script(SWELLING.replace("dim=2", "embedder='toy:4'"), path, tmp_path / "c.vs")
+    done = run_script(
+        SWELLING.replace("dim=2", "embedder='toy:4'"), path, tmp_path / "c.vs", 600_000_000
+    )
     assert (
         done.returncode == 0
         and "InvalidInputError" in done.stdout

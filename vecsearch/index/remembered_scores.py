@@ -27,11 +27,7 @@ class RememberedScores:
         if len(queries) == 1:
             return self._score(queries, labels)
         keys = [query.tobytes() for query in queries]
-        missing = [
-            np.setdiff1d(row, self._known[key][0]) if key in self._known else np.unique(row)
-            for key, row in zip(keys, labels, strict=True)
-        ]
-        missing = [row[row >= 0] for row in missing]
+        missing = [self._missing(key, row) for key, row in zip(keys, labels, strict=True)]
         wanted = [number for number, row in enumerate(missing) if len(row)]
         if wanted:
             listed = np.full((len(wanted), max(len(missing[one]) for one in wanted)), -1, np.int64)
@@ -47,6 +43,14 @@ class RememberedScores:
                 known, values = self._known[key]
                 found[place, present] = values[np.searchsorted(known, row[present])]
         return found
+
+    def _missing(self, key: bytes, labels: Positions) -> Positions:
+        labels = labels[labels >= 0]
+        if key not in self._known:
+            return labels
+        known = self._known[key][0]
+        places = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+        return labels[known[places] != labels]
 
     def _remember(self, key: bytes, labels: Positions, scores: Wide) -> None:
         scores = scores[: len(labels)]
