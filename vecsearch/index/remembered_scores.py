@@ -50,7 +50,8 @@ class RememberedScores:
             return labels
         known = self._known[key][0]
         places = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-        return labels[known[places] != labels]
+        missing: Positions = labels[known[places] != labels]
+        return missing
 
     def _remember(self, key: bytes, labels: Positions, scores: Wide) -> None:
         scores = scores[: len(labels)]
