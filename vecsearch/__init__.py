@@ -78,7 +78,8 @@ if TYPE_CHECKING:
     from vecsearch.query.explain import Carrier, Explanation, Part, Reason, TermScore
     from vecsearch.query.fusion import Fusion
     from vecsearch.query.highlight import Highlight
-    from vecsearch.query.results import Hit, HitGroup, Hits
+    from vecsearch.query.hit import Hit
+    from vecsearch.query.results import HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.text.analyzer import Analyzer
     from vecsearch.training.registry import train
@@ -232,7 +233,8 @@ _MODULES = {
     ),
     "vecsearch.async_collection": ("AsyncCollection", "open_async"),
     "vecsearch.query.explain": ("Carrier", "Explanation", "Part", "Reason", "TermScore"),
-    "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
+    "vecsearch.query.hit": ("Hit",),
+    "vecsearch.query.results": ("HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
     "vecsearch.text.analyzer": ("Analyzer",),

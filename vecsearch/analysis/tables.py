@@ -16,7 +16,7 @@ import pyarrow as pa
 from vecsearch.common.gate import gate
 from vecsearch.display import html_table, one_line, text_table
 from vecsearch.errors import InvalidInputError
-from vecsearch.query.results import frame_of
+from vecsearch.query.result_tables import frame_of
 from vecsearch.storage.disk import move, write_file
 from vecsearch.types import counted
 

@@ -67,7 +67,8 @@ from vecsearch.types import counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
-    from vecsearch.query.results import Hit, Hits
+    from vecsearch.query.hit import Hit
+    from vecsearch.query.results import Hits
 
 PROMPT = "question> "
 app = typer.Typer()

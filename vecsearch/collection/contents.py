@@ -30,7 +30,7 @@ from vecsearch.errors import (
 )
 from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.query.documents import document_vectors, documents_by_id, first_documents
-from vecsearch.query.results import frame_of
+from vecsearch.query.result_tables import frame_of
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage.describe import describe, list_versions
 from vecsearch.storage.origins import pull

@@ -25,9 +25,7 @@ from vecsearch.evaluation.query_sample import (
 )
 from vecsearch.evaluation.recall import measure_recall
 from vecsearch.query.fusion import Fusion
-from vecsearch.query.modes import (
-    MODES,
-)
+from vecsearch.query.questions import MODES
 from vecsearch.query.rerank import Rerank, no_reranking
 from vecsearch.types import (
     IndexAdvice,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.collection.opened import Opened
 from vecsearch.common.accepted import (
     Ids,
     Query,
@@ -26,22 +27,15 @@ from vecsearch.errors import (
 from vecsearch.query.facets import document_rows, facets
 from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
-from vecsearch.query.modes import (
-    ModeSearch,
-    only_with_words,
-    question_of,
-)
+from vecsearch.query.modes import ModeSearch
 from vecsearch.query.named import text_of
+from vecsearch.query.questions import only_with_words, question_of
 from vecsearch.query.request import Request
 from vecsearch.query.results import Hits, asked
 from vecsearch.query.shape import OrderBy, check_shape, excluded_rows
 from vecsearch.types import (
     Mode,
 )
-
-if TYPE_CHECKING:
-    pass
-from vecsearch.collection.opened import Opened
 
 
 @gate

@@ -27,18 +27,16 @@ from vecsearch.common.gate import gate
 from vecsearch.query.explain import filter_words
 from vecsearch.query.fusion import DEPTH, Fusion
 from vecsearch.query.highlight import Question
-from vecsearch.query.modes import (
+from vecsearch.query.modes import ModeSearch, plain_hybrid, plain_text
+from vecsearch.query.named import listed_queries, text_of
+from vecsearch.query.questions import (
     Asked,
-    ModeSearch,
     filters_for,
     only_one,
     only_with_words,
-    plain_hybrid,
-    plain_text,
     question_of,
     questions_of,
 )
-from vecsearch.query.named import listed_queries, text_of
 from vecsearch.query.request import Request, answers
 from vecsearch.query.rerank import Rerank, texts_beside
 from vecsearch.query.results import Hits

@@ -19,8 +19,9 @@ from vecsearch.evaluation.judged import read_judgements
 from vecsearch.evaluation.known_items import known_item_questions
 from vecsearch.evaluation.metrics import bootstrap_interval, ndcg_at_k
 from vecsearch.query.encode import QueryEncoder
+from vecsearch.query.fused import Fused
 from vecsearch.query.fusion import DEPTH, Fusion
-from vecsearch.query.modes import Fused, ModeSearch, fusion_for
+from vecsearch.query.modes import ModeSearch, fusion_for
 from vecsearch.query.request import Request
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.shape import Shape

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.arrays import Vectors
 from vecsearch.index.kernels.loader import TEXT_LOADER
-from vecsearch.query.fusion import CODES, DEPTH, Doubles, Fusion, ListScores, without_words
+from vecsearch.query.fused import Fused
+from vecsearch.query.fusion import CODES, DEPTH, Fusion, ListScores, without_words
 from vecsearch.query.paths import Found
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.text.search import MANY_LISTS, Ranking, TextQuery
 from vecsearch.query.text.statistics import K1
-
-
-class FusedRows(NamedTuple):
-    """The rows of two lists; their places, best first; their scores, also in each list."""
-
-    candidates: Positions
-    order: Positions
-    scores: Doubles
-    by_vector: ListScores
-    by_text: ListScores
-
-
-def keys_of(text: Positions, vector: Positions) -> tuple[Positions, int]:
-    """The keys by which two lists of rows are merged: row, and place in both; and their shift."""
-    room = len(text) + len(vector)
-    shift = room.bit_length()
-    keys = np.concatenate((text, vector))
-    keys <<= shift
-    keys |= np.arange(room)
-    keys.sort()
-    return keys, shift
 
 
 def fused_rows(
@@ -45,7 +23,7 @@ def fused_rows(
     fusion: Fusion,
     rows: int,
     wanted: int | None = None,
-) -> FusedRows | None:
+) -> Fused | None:
     """Fuse the best rows by words and by vectors.
 
     Args:
@@ -86,7 +64,7 @@ def fused_rows(
     candidates, by_vectors = numbers[0, :count], scores[6, : min(len(found.positions), DEPTH)]
     some = wanted is not None and wanted < count
     order = numbers[3, :wanted] if some else np.lexsort((candidates, -scores[2, :count]))
-    return FusedRows(
+    return Fused(
         candidates,
         order,
         scores[2, :count],

@@ -1,149 +1,38 @@
-"""Search by vectors, by words, or by both: what the arguments of `search` ask for, and its hits."""
+"""Search by words, or by words and vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, overload
+from typing import Any
 
 import numpy as np
 
-from vecsearch.common.arguments import check_one_of
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.errors import InvalidInputError
-from vecsearch.index.kernels import numpy_fusion
-from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.query.fuse_rows import fused_rows, keys_of
+from vecsearch.query.fuse_rows import fused_rows
+from vecsearch.query.fused import Fused, Parts
 from vecsearch.query.fusion import (
     DEFAULT,
     DEPTH,
-    Doubles,
     Fusion,
     ListScores,
     depth_for,
     fusion_of,
-    without_words,
 )
 from vecsearch.query.highlight import Question
+from vecsearch.query.merged import Merged
 from vecsearch.query.paths import Found
+from vecsearch.query.questions import Asked
 from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
 from vecsearch.query.request import Request
-from vecsearch.query.results import Hits, ListPlace
+from vecsearch.query.results import Hits
 from vecsearch.query.searcher import Searcher
-from vecsearch.query.text.search import Ranking, TextQuery, TextSearcher
-from vecsearch.query.vectors import many_queries
+from vecsearch.query.text.search import TextQuery, TextSearcher
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
-from vecsearch.types import Plan, counted
-
-MODES = ("vector", "text", "hybrid")
-
-
-class Asked(NamedTuple):
-    """One question, in the forms that its mode needs.
-
-    Attributes:
-        words: A text to search by its words; None if there is none.
-        vector: A vector, or what is embedded; None if there is none.
-    """
-
-    words: Any = None
-    vector: Any = None
-
-
-def question_of(query: Any, text: Any, vector: Any, mode: str) -> Asked:
-    """What the arguments of a search ask for.
-
-    Raises InvalidInputError for arguments that do not go together.
-    """
-    check_one_of("mode", mode, MODES)
-    if mode == "vector":
-        given = [item for item in (query, vector, text) if item is not None]
-        if len(given) != 1:
-            raise InvalidInputError(
-                "search by vectors takes one query"
-                if given
-                else "the query is missing: give a text or a vector",
-                hint='mode="hybrid" takes a text and a vector',
-                command_hint="--mode hybrid takes a text and a vector",
-            )
-        return Asked(vector=given[0])
-    words = query if text is None else text
-    if words is None or (text is not None and query is not None and vector is not None):
-        raise InvalidInputError(
-            "the query is missing: give a text"
-            if words is None
-            else "the query is given twice: leave out query, or text= or vector="
-        )
-    if mode == "text":
-        if vector is not None or (text is not None and query is not None):
-            raise InvalidInputError(
-                "search by words takes one text",
-                hint='mode="hybrid" takes a text and a vector',
-                command_hint="--mode hybrid takes a text and a vector",
-            )
-        return Asked(words=words)
-    if vector is None:
-        vector = query if query is not None else text
-    return Asked(words, vector)
-
-
-def questions_of(queries: Any, texts: Any, vectors: Any, mode: str) -> list[Asked]:
-    """What the arguments of a batch of searches ask for.
-
-    Raises InvalidInputError for arguments that do not go together.
-    """
-    given = {"queries": queries, "texts": texts, "vectors": vectors}
-    listed: dict[str, list[Any] | None] = {
-        name: None if values is None else list(many_queries(values))
-        for name, values in given.items()
-    }
-    counts = {name: len(values) for name, values in listed.items() if values is not None}
-    if not counts:
-        question_of(None, None, None, mode)
-    if len(set(counts.values())) > 1:
-        numbers = ", ".join(f"{count} {name}" for name, count in counts.items())
-        raise InvalidInputError(f"there are {numbers}: give as many of each")
-    asked = []
-    for at in range(next(iter(counts.values()))):
-        query, text, vector = (None if each is None else each[at] for each in listed.values())
-        asked.append(question_of(query, text, vector, mode))
-    return asked
-
-
-def only_one(queries: Any, texts: Any, vectors: Any) -> Any:
-    """The queries of a batch of searches by vectors. Raises InvalidInputError."""
-    given = [each for each in (queries, vectors, texts) if each is not None]
-    if len(given) == 1:
-        return given[0]
-    query = "" if given else None
-    return question_of(query, query, None, "vector")
-
-
-def filters_for(where: Any, count: int) -> list[Any]:
-    """The filter of each of so many queries.
-
-    Raises InvalidInputError for another number of filters.
-    """
-    wheres = list(where) if isinstance(where, list | tuple) else [where] * count
-    if len(wheres) != count:
-        raise InvalidInputError(
-            f"{counted(len(wheres), 'filter')} for {counted(count, 'query', 'queries')}: give one "
-            "for all, or one a query"
-        )
-    return wheres
-
-
-def only_with_words(**given: Any) -> None:
-    """Raises InvalidInputError if an argument was given that search by vectors does not take."""
-    for name, value in given.items():
-        if value is not None:
-            raise InvalidInputError(
-                f"{name}= is for searches by words",
-                hint='give mode="text" or mode="hybrid" too',
-                command_hint="give --mode text or --mode hybrid too",
-            )
+from vecsearch.types import Plan
 
 
 def fusion_for(manifest: Manifest, given: Any) -> Fusion:
@@ -154,21 +43,6 @@ def fusion_for(manifest: Manifest, given: Any) -> Fusion:
     if full_text is None or full_text.fusion is None:
         return DEFAULT
     return fusion_of(full_text.fusion)
-
-
-class Fused(NamedTuple):
-    """What a fusion made of two lists: places of the candidates, best first, and their scores."""
-
-    candidates: Positions
-    order: Positions
-    scores: Doubles
-    by_vector: ListScores
-    by_text: ListScores
-
-    def best(self, width: int, plan: Plan) -> Found:
-        """The first of them."""
-        chosen = self.order[:width]
-        return Found(self.candidates[chosen], self.scores[chosen].astype(np.float32), plan)
 
 
 class ModeSearch:
@@ -331,8 +205,8 @@ class ModeSearch:
                 *(self._searcher, query, vector, ranking, found, self._fusion, selection.count)
             )
             if fused is not None:
-                return Fused(*fused), plan
-        merged = _Merged(self._searcher, ranking, found, self.by_document)
+                return fused, plan
+        merged = Merged(self._searcher, ranking, found, self.by_document)
         by_text = merged.part(0, lambda rows: words.scores_at(query, rows), selection)
         by_vector = merged.part(
             1,
@@ -405,7 +279,7 @@ def plain_hybrid(
         search = ModeSearch(request, encoder, "hybrid", None, None)
         fused, plan = search.fuse(query, vector, selection, found, DEPTH)
     else:
-        fused = Fused(*rows)
+        fused = rows
         plan = _hybrid_plan(
             *(fusion.method, query.described, selection.count),
             *(found.plan.method, found.plan.expected_recall),
@@ -542,144 +416,3 @@ def only(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
     if selection.mask is not None:
         mask &= selection.mask
     return RowSelection(mask, int(np.count_nonzero(mask)))
-
-
-class Parts(Sequence[Mapping[str, ListPlace]]):
-    """The ranks and scores of hits in both lists, made when they are looked at."""
-
-    def __init__(self, found: Sequence[Fused], positions: Positions) -> None:
-        self._found = list(found)
-        self._positions = positions
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    @overload
-    def __getitem__(self, at: int) -> Mapping[str, ListPlace]: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Mapping[str, ListPlace]]: ...
-    def __getitem__(
-        self, at: int | slice
-    ) -> Mapping[str, ListPlace] | list[Mapping[str, ListPlace]]:
-        if isinstance(at, slice):
-            return [self[number] for number in range(len(self))[at]]
-        for fused in self._found:
-            for number in np.flatnonzero(fused.candidates == self._positions[at]).tolist():
-                lists = {"vector": fused.by_vector, "text": fused.by_text}
-                return {name: _place(part, number) for name, part in lists.items()}
-        raise IndexError(at)
-
-
-def _place(part: ListScores, at: int) -> ListPlace:
-    rank = int(part.ranks[at])
-    return ListPlace(rank or None, float(part.scores[at]))
-
-
-class _Merged:
-    """The candidates of two lists. A document is in both lists by its best passages.
-
-    Attributes:
-        candidates: Where they are, each once: for a document, the passage that was found first; for
-            rows ascending.
-    """
-
-    def __init__(self, searcher: Searcher, text: Ranking, vector: Found, by_document: bool) -> None:
-        self._searcher = searcher
-        self._numbers: dict[Any, int] | None = None
-        self._lists = text.scores, vector.scores.astype(np.float64)
-        if by_document:
-            self._merge_documents(text.positions, vector.positions)
-        else:
-            self._merge_rows(text.positions, vector.positions)
-
-    def _merge_rows(self, text: Positions, vector: Positions) -> None:
-        keys, shift = keys_of(text, vector)
-        room = len(keys)
-        numbers, scores = np.empty((5, room), np.int64), np.empty((2, room))
-        rows, ranks, missing = numbers[0], numbers[1:3], numbers[3:]
-        kernels = TEXT_LOADER.kernels(0) or numpy_fusion
-        count = kernels.merge(
-            keys,
-            shift,
-            np.ascontiguousarray(self._lists[0]),
-            self._lists[1],
-            rows,
-            ranks,
-            scores,
-            missing,
-        )
-        self.candidates = rows[:count]
-        self._ranks = ranks[0, :count], ranks[1, :count]
-        self._scores = scores[0, :count], scores[1, :count]
-        self._missing = missing[0, : count - len(text)], missing[1, : count - len(vector)]
-
-    def _merge_documents(self, text: Positions, vector: Positions) -> None:
-        self._numbers = {}
-        found: list[int] = []
-        places = []
-        for positions in (text, vector):
-            ids = self._searcher.snapshot.ids_at(positions)
-            for name, position in zip(ids, positions.tolist(), strict=True):
-                if name not in self._numbers:
-                    self._numbers[name] = len(found)
-                    found.append(position)
-            places.append(np.array([self._numbers[name] for name in ids], np.int64))
-        self.candidates = np.array(found, np.int64)
-        ranks, scores = np.zeros((2, len(found)), np.int64), np.zeros((2, len(found)))
-        for which, (at, listed) in enumerate(zip(places, self._lists, strict=True)):
-            ranks[which, at], scores[which, at] = np.arange(1, len(at) + 1), listed
-        self._ranks, self._scores = (ranks[0], ranks[1]), (scores[0], scores[1])
-        self._missing = np.flatnonzero(ranks[0] == 0), np.flatnonzero(ranks[1] == 0)
-
-    def places_in(self, others: Positions) -> Positions:
-        """Where each candidate is among others; -1 for one that is not."""
-        if self._numbers is None:
-            sorted_ = np.argsort(others)
-            at = np.searchsorted(others, self.candidates, sorter=sorted_)
-            at = sorted_[np.minimum(at, len(others) - 1)] if len(others) else at - 1
-            return np.where(others[at] == self.candidates, at, -1) if len(others) else at
-        ids = self._searcher.snapshot.ids_at(others)
-        places = {name: at for at, name in enumerate(ids)}
-        return np.array([places.get(name, -1) for name in self._numbers], np.int64)
-
-    def order(self, scores: Doubles) -> Positions:
-        """The candidates by scores, then by row."""
-        if self._numbers is None:
-            return (-scores).argsort(kind="stable")
-        return np.lexsort((self.candidates, -scores))
-
-    def part(
-        self,
-        which: int,
-        score: Callable[[Positions], Doubles],
-        selection: RowSelection,
-    ) -> ListScores:
-        """What a list says of all candidates; those that it lacks are scored.
-
-        Args:
-            which: The list: 0 for words, 1 for vectors.
-            score: Scores rows.
-            selection: The rows that may be found.
-        """
-        missing, scores = self._missing[which], self._scores[which]
-        if len(missing):
-            if self._numbers is None:
-                scores[missing] = score(self.candidates[missing])
-            else:
-                scores[missing] = self._of_documents(missing, score, selection)
-        listed = self._lists[which][:DEPTH]
-        zeros = 0 if which else without_words(listed, selection.count)
-        return ListScores(self._ranks[which], scores, listed, zeros)
-
-    def _of_documents(
-        self, missing: Positions, score: Callable[[Positions], Doubles], selection: RowSelection
-    ) -> Doubles:
-        """The scores of documents: those of their best selected passages."""
-        snapshot = self._searcher.snapshot
-        ids = snapshot.take([snapshot.manifest.id_column], self.candidates[missing]).column(0)
-        owners, rows = snapshot.locate(ids)
-        if selection.mask is not None:
-            owners, rows = owners[selection.mask[rows]], rows[selection.mask[rows]]
-        best = np.full(len(missing), -np.inf)
-        np.maximum.at(best, owners, score(rows))
-        return best

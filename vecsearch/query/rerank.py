@@ -33,9 +33,10 @@ from vecsearch.ingest.heads import with_head
 from vecsearch.ingest.sources.reading import takes_pictures
 from vecsearch.ingest.texts import joined
 from vecsearch.query.group_keys import group_keys
+from vecsearch.query.hit import ListPlace
 from vecsearch.query.order import ordered
 from vecsearch.query.paths import Found
-from vecsearch.query.results import Hits, ListPlace, scored_again
+from vecsearch.query.results import Hits, scored_again
 from vecsearch.query.shape import Shape
 from vecsearch.query.vectors import many_queries
 from vecsearch.types import counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,7 @@ import pyarrow as pa
 from vecsearch.common.arguments import check_k, check_names
 from vecsearch.common.arrays import Positions
 from vecsearch.common.gate import gate
-from vecsearch.common.json_column import is_json, json_as_text, python_values
-from vecsearch.common.optional import require
+from vecsearch.common.json_column import python_values
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError, VecsearchError
 from vecsearch.query.documents import (
@@ -25,16 +24,15 @@ from vecsearch.query.documents import (
     with_whole_texts,
 )
 from vecsearch.query.examples import Examples
-from vecsearch.query.explain import Explanation, Part, explained
 from vecsearch.query.group_keys import group_keys
 from vecsearch.query.highlight import FoundWords, Highlight, Passage, Question, highlights
+from vecsearch.query.hit import Hit, ListPlace
 from vecsearch.query.hits_display import (
     SHOWN_HITS,
-    hit_html,
-    hit_line,
     hits_html,
     hits_text,
 )
+from vecsearch.query.result_tables import SPAN_TYPE, frame_of, output_names, polars_frame_of
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.objects.places import path_again
 from vecsearch.storage.open_files import OpenFiles
@@ -46,302 +44,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
 # What older pickles lack.
 LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0, "parts": None, "words": None}
 EXPLAINED = ("examples", "filter")
-SPAN_TYPE = pa.struct([("column", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
-
-
-def output_names(columns: Sequence[str]) -> dict[str, str]:
-    """The name of each column beside a hit's own rank, score and span: `score` becomes `score_`.
-
-    Underscores are appended until no other column has the name.
-    """
-    names = {}
-    for column in columns:
-        name = column
-        if column in HIT_NAMES:
-            while name in HIT_NAMES or name in columns:
-                name += "_"
-        names[column] = name
-    return names
-
-
-def frame_of(table: pa.Table) -> pd.DataFrame:
-    """A table as a frame of pandas, with integers exact and JSON as Python values.
-
-    Raises:
-        InvalidInputError: pandas cannot hold a value.
-        MissingExtraError: pandas is not installed.
-    """
-    pandas = require("pandas", "pandas", "pandas", "to_pandas()")
-    data: dict[str, Any] = {}
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if is_json(field.type):
-            data[field.name] = pandas.Series(python_values(column), dtype=object)
-            continue
-        nullable = {}
-        if pa.types.is_integer(field.type) and column.null_count:
-            width = f"Int{field.type.bit_width}"
-            name = width if pa.types.is_signed_integer(field.type) else f"U{width}"
-            nullable[field.type] = pandas.api.types.pandas_dtype(name)
-        try:
-            # As a table: a column by itself would make a Python object of each text.
-            part = pa.table({"values": column}).to_pandas(types_mapper=nullable.get)
-            data[field.name] = part["values"]
-        except (pa.ArrowException, NotImplementedError) as error:
-            raise InvalidInputError(
-                f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "
-                f"{error}",
-                hint="to_arrow() gives them",
-                command_hint="",
-            ) from error
-    return pandas.DataFrame(data)
-
-
-class ListPlace(NamedTuple):
-    """The rank and the score of a hit in one of the lists of a hybrid search.
-
-    Attributes:
-        rank: From 1; None if the hit is not among the first ones of the list.
-        score: Its score there.
-    """
-
-    rank: int | None
-    score: float
-
-
-def polars_frame_of(table: pa.Table) -> pl.DataFrame:
-    """A table as a frame of polars, with JSON as text.
-
-    Raises:
-        InvalidInputError: polars cannot hold a value.
-        MissingExtraError: polars is not installed.
-    """
-    polars = require("polars", "polars", "polars", "to_polars()")
-    try:
-        frame: pl.DataFrame = polars.from_arrow(json_as_text(table))
-    except Exception as error:  # of polars, and of its Rust code
-        raise InvalidInputError(
-            f"polars cannot hold these columns: {error}",
-            hint="to_arrow() gives them",
-            command_hint="",
-        ) from error
-    return frame
-
-
-@gate
-class Hit:
-    """One hit of a search.
-
-    `hit["title"]` is the value of a column. A column that is called `score`, `rank` or `span` is
-    `hit["score"]`; `hit.score` is always the hit's own.
-
-    Example:
-        >>> import vecsearch as vs
-        >>> c = vs.create("films.vs", dim=2)
-        >>> _ = c.add([{"id": 1, "vector": [1, 0], "score": 81}])
-        >>> hit = c.search([1, 0], k=1)[0]
-        >>> hit.score, hit["score"]
-        (1.0, 81)
-        >>> hit.to_dict()
-        {'rank': 1, 'score': 1.0, 'id': 1, 'score_': 81}
-    """
-
-    __slots__ = ("_at", "_hits")
-
-    def __init__(self, hits: Hits, at: int) -> None:
-        self._hits = hits
-        self._at = at
-
-    @property
-    def id(self) -> Id:
-        """The document's id."""
-        return self._hits.ids[self._at]
-
-    @property
-    def score(self) -> float:
-        """Cosine similarity, inner product or negative squared distance; larger is better.
-
-        In searches by words, hybrid ones and reranked ones, their own scores.
-        """
-        return float(self._hits.scores[self._at])
-
-    @property
-    def rank(self) -> int:
-        """1 for the best hit; on later pages, counted from the first hit of the first page."""
-        return self._hits.ranks[self._at]
-
-    @property
-    def parts(self) -> Mapping[str, ListPlace]:
-        """Of a hybrid search: the hit's rank and score by "vector" and by "text".
-
-        The rank is None for a hit that is not among the first ones of the list. A hit that was
-        reranked has those of "rerank", too, and those that it had before: of "vector", "text" or
-        "hybrid". Empty for other searches.
-        """
-        return {} if self._hits.parts is None else self._hits.parts[self._at]
-
-    def matches(self) -> dict[str, list[tuple[int, int]]]:
-        """Where the words of a search by words are: for each text column spans of characters.
-
-        Spans are in the text that `hit[column]` gives. Empty for a search by vectors.
-
-        Example:
-            >>> c = vs.create("notes.vs", embedder="toy:64")
-            >>> _ = c.add(["a large ship"])
-            >>> c.search("ships", mode="text")[0].matches()
-            {'text': [(8, 12)]}
-        """
-        words = self._hits.words
-        if words is None:
-            return {}
-        texts = {name: self[name] for name in words.columns}
-        found = {name: words.places(text) for name, text in texts.items() if text}
-        return {name: places for name, places in found.items() if places}
-
-    @property
-    def span(self) -> Span | None:
-        """Where the passage is: its column, start and end; None without a chunker."""
-        if not self._hits.chunked:
-            return None
-        return self._hits.spans[self._at]
-
-    @property
-    def head(self) -> str | None:
-        """What stands over the passage and was embedded with it; None for nothing.
-
-        The headings of its section, and the header row of a table that was cut.
-        """
-        return self._hits.heads[self._at]
-
-    @property
-    def page(self) -> int | None:
-        """The page, or slide, on which the passage begins, from 1; None in texts without pages.
-
-        Pages of a text end with form feeds, as those of PDF files and presentations do.
-
-        Example:
-            >>> import vecsearch as vs
-            >>> c = vs.create("pages.vs", embedder="toy:16", chunker=True)
-            >>> _ = c.add(["The first page.\\fA second page."])
-            >>> c.search("a second page", k=1)[0].page
-            2
-        """
-        return self._hits.pages_and_lines[self._at][0]
-
-    @property
-    def line(self) -> int | None:
-        """The line of the document's text in which the passage begins, from 1.
-
-        It is the line of the file where the text is kept as it is in the file: plain text,
-        Markdown and source code. None in texts with pages, and for pictures and given vectors.
-
-        Example:
-            >>> c = vs.create("lines.vs", embedder="toy:16")
-            >>> _ = c.add(["one line"])
-            >>> c.search("one line", k=1)[0].line
-            1
-        """
-        return self._hits.pages_and_lines[self._at][1]
-
-    def __getitem__(self, column: str) -> Any:
-        """The value of a column, as a Python value.
-
-        Raises:
-            InvalidInputError: The column does not exist.
-        """
-        return self._hits.column(column)[self._at]
-
-    def to_dict(self, columns: Sequence[str] | None = None) -> dict[str, Any]:
-        """The hit's rank and score, columns, and its span in a collection with a chunker.
-
-        A column called `rank`, `score` or `span` becomes `rank_`, `score_` or `span_`.
-
-        Args:
-            columns: Columns to return. None: all but the vector.
-
-        Example:
-            >>> hit.to_dict(["id"])
-            {'rank': 1, 'score': 1.0, 'id': 1}
-        """
-        names = self._hits.payload if columns is None else check_names("columns", columns)
-        shown = self._hits.output_names(names)
-        out: dict[str, Any] = {"rank": self.rank, "score": self.score}
-        out |= {shown[name]: self[name] for name in names}
-        if self.span is not None:
-            out["span"] = asdict(self.span)
-        return out
-
-    def highlight(self) -> Highlight | None:
-        """The sentence of the text that answers the query best, and the words they share.
-
-        A model of texts compares each sentence with the query. Hits that were pickled, and those of
-        a collection of ready-made vectors, go by the shared words.
-
-        Returns:
-            The text with marks; None for a hit without text.
-
-        Raises:
-            EmbedderError: The model cannot be loaded or failed.
-
-        Example:
-            >>> notes = vs.create("notes.vs", embedder="toy:64")
-            >>> _ = notes.add(["We met at noon. The wifi password is on the door. Bring cake."])
-            >>> print(notes.search("wifi password")[0].highlight())
-            We met at noon. [The *wifi* *password* is on the door.] Bring cake.
-        """
-        return self._hits[self._at : self._at + 1].highlights()[0]
-
-    def explain(self) -> Explanation:
-        """Why this hit was found: what carried its score, and how the search ran.
-
-        A model of texts embeds the text again without each sentence, and without each word of the
-        sentence that carried most: what the score loses is their weight. Without texts, the
-        neighbors that query and hit have in common are listed. A recommendation names the examples
-        that speak for the hit, a search by words what each word adds. Hits that were pickled have
-        no model, so no sentences.
-
-        Raises:
-            EmbedderError: The model cannot be loaded or failed.
-
-        Example:
-            >>> why = hit.explain()
-            >>> why.rank, why.parts["vector"].rank
-            (1, 1)
-        """
-        hits, at = self._hits, self._at
-        parts = {name: Part(*place) for name, place in self.parts.items()}
-        if not parts:
-            rank = 1 + int((hits.scores > hits.scores[at]).sum()) + hits.before
-            parts = {"text" if hits.plan.method == "text" else "vector": Part(rank, self.score)}
-        terms: list[tuple[str, float]] = []
-        if hits.words is not None and "text" in parts:
-            at_row = int(hits.positions[at])
-            terms = hits.words.scores(hits.snapshot, at_row, parts["text"].score)
-        return explained(
-            hits.snapshot,
-            int(hits.positions[at]),
-            (self.id, self.rank, self.score),
-            parts,
-            self.matches(),
-            terms,
-            hits.plan,
-            hits.filter,
-            hits.question,
-            hits.examples,
-            hits._some([at])._passages()[0],
-        )
-
-    def _ipython_key_completions_(self) -> list[str]:
-        return self._hits.payload
-
-    def __repr__(self) -> str:
-        return hit_line(self._hits, self._at)
-
-    def _repr_html_(self) -> str:
-        return hit_html(self._hits, self._at)
 
 
 @dataclass(frozen=True, slots=True)
