@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from vecsearch.cli import (
+    columns,
     data,
     demo,
     documents,
@@ -127,6 +128,7 @@ app = typer.Typer(
 for group in (
     documents,
     data,
+    columns,
     search,
     info,
     demo,

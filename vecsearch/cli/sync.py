@@ -7,8 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from vecsearch.cli.data import ChunkerOption, EmbedderOption, Exclude, advising_anew, open_or_create
 from vecsearch.cli.language import fitting_model
+from vecsearch.cli.opening import (
+    ChunkerOption,
+    EmbedderOption,
+    Exclude,
+    advising_anew,
+    open_or_create,
+)
 from vecsearch.cli.options import (
     DOCUMENTS,
     Debug,
