@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from vecsearch import errors
+from vecsearch.client.connection import Connection
+from vecsearch.client.hits import RemoteHit, RemoteHits
 from vecsearch.common.accepted import Data, Examples, Ids, Values, Vector, Vectors
 from vecsearch.common.gate import gate, gated
-from vecsearch.common.hosts import LOCAL_HOSTS
-from vecsearch.common.media_types import ARROW, JSON
-from vecsearch.common.optional import require
-from vecsearch.common.show import shown
 from vecsearch.query.for_json import (
     examples_for_json,
     give_types,
@@ -35,8 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
-
-KEY_VARIABLE = "VECSEARCH_API_KEY"
 
 
 @gated
@@ -72,84 +62,6 @@ def connect(
     return RemoteCollection(address, key=key, uds=uds, timeout=timeout)
 
 
-@dataclass(frozen=True)
-class RemoteHit:
-    """A document that a search on a server found.
-
-    Attributes:
-        rank: 1 for the best.
-        score: Its likeness, as of `Collection.search`.
-        columns: Its columns.
-        span: Where the passage is in its document; None without a chunker.
-
-    Example:
-        >>> from vecsearch.client import RemoteHit
-        >>> hit = RemoteHit(1, 0.9, {"id": 7, "year": 2001})
-        >>> hit.id, hit["year"]
-        (7, 2001)
-    """
-
-    rank: int
-    score: float
-    columns: Mapping[str, Any]
-    id_column: str = field(default="id", repr=False)
-    span: Span | None = None
-
-    @property
-    def id(self) -> Id:
-        """The id of the document."""
-        found: Id = self.columns[self.id_column]
-        return found
-
-    def __getitem__(self, column: str) -> Any:
-        """The value of a column."""
-        return self.columns[column]
-
-
-@gate
-class RemoteHits(Sequence[RemoteHit]):
-    """What a search on a server found, best first.
-
-    Attributes:
-        plan: How the search was done.
-
-    Example:
-        >>> from vecsearch.client import RemoteHit, RemoteHits
-        >>> hits = RemoteHits([RemoteHit(1, 0.9, {"id": 7})], "exact search over 1 row")
-        >>> hits.ids, hits.scores, hits[0].rank
-        ([7], [0.9], 1)
-    """
-
-    def __init__(self, hits: Sequence[RemoteHit], plan: str) -> None:
-        self._hits = list(hits)
-        self.plan = plan
-
-    @property
-    def ids(self) -> list[Id]:
-        """The ids, best first."""
-        return [hit.id for hit in self._hits]
-
-    @property
-    def scores(self) -> list[float]:
-        """The scores, best first."""
-        return [hit.score for hit in self._hits]
-
-    def __len__(self) -> int:
-        return len(self._hits)
-
-    @overload
-    def __getitem__(self, at: int) -> RemoteHit: ...
-    @overload
-    def __getitem__(self, at: slice) -> RemoteHits: ...
-    def __getitem__(self, at: int | slice) -> RemoteHit | RemoteHits:
-        if isinstance(at, slice):
-            return RemoteHits(self._hits[at], self.plan)
-        return self._hits[at]
-
-    def __repr__(self) -> str:
-        return f"RemoteHits({len(self)}; {self.plan})"
-
-
 @gate
 class RemoteCollection:
     """A collection on a server; see `vecsearch.connect`. It may be used from several threads.
@@ -171,32 +83,8 @@ class RemoteCollection:
         uds: str | os.PathLike[str] | None = None,
         timeout: float = 30.0,
     ) -> None:
-        parts = urlsplit(address)
-        name = parts.path.strip("/")
-        if parts.scheme not in ("http", "https") or not parts.hostname or not name:
-            raise errors.InvalidInputError(
-                f"address is {shown(address)}; it must be http://host:port/name"
-            )
-        if "/" in name or parts.query or parts.username:
-            raise errors.InvalidInputError(
-                f"address is {shown(address)}; it has more than a host, a port and a name"
-            )
-        key = key if key is not None else os.environ.get(KEY_VARIABLE)
-        local = parts.hostname in LOCAL_HOSTS
-        if key and parts.scheme == "http" and not local:
-            raise errors.InvalidInputError(
-                f"a key for {parts.hostname!r} would travel unencrypted: use https"
-            )
-        httpx = require("httpx", "httpx", "serve", "vecsearch.connect")
         self.address = address
-        self._place = f"{parts.scheme}://{parts.netloc}/v1/collections/{quote(name)}"
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        # No redirection is followed, so that the key reaches this server only.
-        transport = None if uds is None else httpx.HTTPTransport(uds=os.fspath(uds))
-        self._client = httpx.Client(
-            headers=headers, timeout=timeout, follow_redirects=False, transport=transport
-        )
-        self._transport_error: type[Exception] = httpx.TransportError
+        self._connection = Connection(address, key=key, uds=uds, timeout=timeout)
 
     def search(
         self,
@@ -258,7 +146,7 @@ class RemoteCollection:
         own |= {"mode": mode, "using": _listed(using), "fusion": fusion}
         own |= {"rerank": rerank, "rerank_top": rerank_top}
         asked = _asked(locals(), ("k", *_OPTIONS)) | own
-        return self._hits(self._post("search", asked | self._shown(columns)))
+        return self._hits(self._connection.post("search", asked | self._shown(columns)))
 
     def search_batch(
         self,
@@ -318,7 +206,7 @@ class RemoteCollection:
         asked["using"] = _listed(using)
         for name, given in (("queries", queries), ("texts", texts), ("vectors", vectors)):
             asked[name] = None if given is None else queries_for_json(given)
-        found = self._post("search_batch", asked | self._shown(columns))
+        found = self._connection.post("search_batch", asked | self._shown(columns))
         return [self._hits(each) for each in found["results"]]
 
     def similar(
@@ -363,7 +251,7 @@ class RemoteCollection:
             StorageError: The server cannot be reached.
         """
         asked = _asked(locals(), ("k", *_OPTIONS)) | {"id": value_for_json(id)}
-        return self._hits(self._post("similar", asked | self._shown(columns)))
+        return self._hits(self._connection.post("similar", asked | self._shown(columns)))
 
     def recommend(
         self,
@@ -419,7 +307,7 @@ class RemoteCollection:
         asked["history"] = None if history is None else value_for_json(list(history))
         for name, given in (("positive", positive), ("negative", negative)):
             asked[name] = examples_for_json(given)
-        return self._hits(self._post("recommend", asked | self._shown(columns)))
+        return self._hits(self._connection.post("recommend", asked | self._shown(columns)))
 
     def facets(
         self,
@@ -458,25 +346,27 @@ class RemoteCollection:
         asked |= {"exclude": _ids(exclude), "using": _listed(using)}
         asked["bins"] = value_for_json(bins)
         names = [columns] if isinstance(columns, str) else list(columns)
-        return {name: self._table("facets", asked | {"columns": [name]}) for name in names}
+        return {
+            name: self._connection.table("facets", asked | {"columns": [name]}) for name in names
+        }
 
     def get(self, ids: Ids, columns: Sequence[str] | None = None) -> list[dict[str, Any] | None]:
         """Documents by id; None for an id that no document has."""
         asked = {"ids": _ids(ids), "columns": _listed(columns)}
-        found: list[dict[str, Any] | None] = self._post("get", asked)["documents"]
+        found: list[dict[str, Any] | None] = self._connection.post("get", asked)["documents"]
         self._type([row for row in found if row is not None])
         return found
 
     def count(self, where: str | None = None, *, ids: Ids | None = None) -> int:
         """How many documents match a filter, or have one of some ids."""
-        return int(self._post("count", {"where": where, "ids": _ids(ids)})["count"])
+        return int(self._connection.post("count", {"where": where, "ids": _ids(ids)})["count"])
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of a document, or of a text as a query: float32, shape (dim,)."""
         import numpy as np
 
         asked = {"id": value_for_json(id), "text": text}
-        return np.array(self._post("vector", asked)["vector"], np.float32)
+        return np.array(self._connection.post("vector", asked)["vector"], np.float32)
 
     def scan(
         self,
@@ -496,19 +386,8 @@ class RemoteCollection:
             VecsearchError: As of `Collection.scan`.
             StorageError: The server cannot be reached, or stopped in the middle.
         """
-        import pyarrow as pa
-
         asked = {"columns": _listed(columns), "where": where, "ids": _ids(ids)}
-        sent = _body(asked, {"Accept": ARROW})
-        streaming = self._client.stream("POST", f"{self._place}/rows", **sent)
-        with self._reaching(), streaming as response:
-            if not response.is_success:
-                response.read()
-                raise self._refusal(response)
-            try:
-                yield from pa.ipc.open_stream(pa.PythonFile(_Parts(response.iter_bytes())))
-            except (pa.ArrowException, OSError) as error:
-                raise errors.StorageError(f"{self.address} stopped in the middle") from error
+        yield from self._connection.batches("rows", asked)
 
     def to_arrow(
         self,
@@ -528,7 +407,9 @@ class RemoteCollection:
             VecsearchError: As of `Collection.to_arrow`.
             StorageError: The server cannot be reached.
         """
-        return self._table("rows", {"columns": _listed(columns), "where": where, "ids": _ids(ids)})
+        return self._connection.table(
+            "rows", {"columns": _listed(columns), "where": where, "ids": _ids(ids)}
+        )
 
     def add(
         self,
@@ -550,7 +431,7 @@ class RemoteCollection:
         merging = on_conflict == "update"
         names = self._about["text_columns"]
         content, kind = rows_to_send(data, names[0] if names else "text", merging=merging)
-        found = self._send(
+        found = self._connection.send(
             "POST",
             "/documents",
             content=content,
@@ -583,7 +464,7 @@ class RemoteCollection:
         self.__dict__.pop("_schema", None)  # others may have changed it
         each = new_values_for_json(values, self._schema)
         asked = {"where": where, "values": each, "ids": _ids(ids), "dry_run": dry_run}
-        found = self._post("update", asked)
+        found = self._connection.post("update", asked)
         return UpdateResult(**found | {"ids": tuple(found["ids"])})
 
     def delete(
@@ -595,12 +476,12 @@ class RemoteCollection:
     ) -> DeleteResult:
         """Delete documents by ids or by a filter; how many, and the version."""
         asked = {"ids": _ids(ids), "where": where, "dry_run": dry_run}
-        found = self._post("delete", asked)
+        found = self._connection.post("delete", asked)
         return DeleteResult(**found | {"ids": tuple(found["ids"])})
 
     def info(self) -> dict[str, Any]:
         """What the collection holds: columns, model, indexes, version, recall."""
-        found: dict[str, Any] = self._send("GET", "").json()
+        found: dict[str, Any] = self._connection.send("GET", "").json()
         return found
 
     def refresh(self) -> RemoteCollection:
@@ -623,7 +504,7 @@ class RemoteCollection:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._connection.close()
 
     def __enter__(self) -> RemoteCollection:
         return self
@@ -667,60 +548,6 @@ class RemoteCollection:
         ]
         return RemoteHits(hits, answer["plan"]["text"])
 
-    def _post(self, verb: str, asked: Mapping[str, Any]) -> Any:
-        return self._send("POST", f"/{verb}", **_body(asked)).json()
-
-    def _table(self, verb: str, asked: Mapping[str, Any]) -> pa.Table:
-        import pyarrow as pa
-
-        found = self._send("POST", f"/{verb}", **_body(asked, {"Accept": ARROW}))
-        try:
-            return pa.ipc.open_stream(found.content).read_all()
-        except (pa.ArrowException, OSError) as error:
-            raise errors.StorageError(f"{self.address} stopped in the middle") from error
-
-    def _send(self, method: str, path: str, **options: Any) -> Any:
-        with self._reaching():
-            response = self._client.request(method, self._place + path, **options)
-        kind = response.headers.get("content-type", "")
-        if response.is_success and kind.partition(";")[0] in (JSON, ARROW):
-            return response
-        raise self._refusal(response)
-
-    @contextlib.contextmanager
-    def _reaching(self) -> Iterator[None]:
-        try:
-            yield
-        except self._transport_error as error:
-            raise errors.StorageError(f"{self.address} cannot be reached: {error}") from error
-
-    def _refusal(self, response: Any) -> errors.VecsearchError:
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        return _raised(response.status_code, answer, self.address)
-
-
-class _Parts(io.RawIOBase):
-    """The parts of an answer as a file."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts, self._left = parts, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self._left) < size:
-            part = next(self._parts, None)
-            if part is None:
-                break
-            self._left += part
-        size = len(self._left) if size < 0 else size
-        found, self._left = self._left[:size], self._left[size:]
-        return found
-
 
 # What all searches take.
 _OPTIONS = (
@@ -736,15 +563,6 @@ _OPTIONS = (
     "exact",
     "passages",
 )
-
-
-def _body(asked: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A request in JSON, as httpx takes it."""
-    try:
-        content = json.dumps(dict(asked), default=value_for_json, allow_nan=False)
-    except ValueError as error:  # NaN and infinities
-        raise errors.InvalidInputError(f"this cannot be sent as JSON: {error}") from error
-    return {"content": content, "headers": {"Content-Type": JSON, **(headers or {})}}
 
 
 def _asked(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -763,18 +581,3 @@ def _listed(names: str | Iterable[str] | None) -> list[str] | None:
 def _ids(ids: Any) -> list[Any] | None:
     """One or several ids, however they are held, as a list."""
     return None if ids is None else listed_ids(ids)
-
-
-def _raised(status: int, answer: Any, address: str) -> errors.VecsearchError:
-    """The error that a server answered with."""
-    told = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(told, dict):
-        return errors.StorageError(f"{address} answered with status {status}, and not as vecsearch")
-    message, hint = str(told.get("message")), str(told.get("hint", ""))
-    kind = getattr(errors, str(told.get("type")), None)
-    if not (isinstance(kind, type) and issubclass(kind, errors.VecsearchError)):
-        kind = errors.StorageError if status >= 429 else errors.InvalidInputError
-    try:
-        return kind(message, hint=hint)
-    except TypeError:
-        return errors.StorageError(message, hint=hint)
