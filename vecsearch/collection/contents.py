@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.collection.opened import Opened
 from vecsearch.common.accepted import (
     ArrowArray,
     ArrowStream,
@@ -40,10 +41,6 @@ from vecsearch.types import (
     Id,
     VersionInfo,
 )
-
-if TYPE_CHECKING:
-    pass
-from vecsearch.collection.opened import Opened
 
 
 @gate

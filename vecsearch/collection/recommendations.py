@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from vecsearch.collection.contents import Contents
+from vecsearch.collection.searches import Searches
 from vecsearch.common.accepted import (
     Examples,
     Ids,
@@ -26,11 +28,6 @@ from vecsearch.query.shape import OrderBy, check_shape, excluded_rows
 from vecsearch.types import (
     Id,
 )
-
-if TYPE_CHECKING:
-    pass
-from vecsearch.collection.contents import Contents
-from vecsearch.collection.searches import Searches
 
 
 @gate

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.collection.opened import Opened
 from vecsearch.common.accepted import (
     Ids,
     Queries,
@@ -47,10 +48,6 @@ from vecsearch.types import (
     Mode,
     Plan,
 )
-
-if TYPE_CHECKING:
-    pass
-from vecsearch.collection.opened import Opened
 
 
 @gate

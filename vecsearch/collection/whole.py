@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from vecsearch.analysis.classify import MODELS, classify
 from vecsearch.analysis.clusters import cluster, communities
@@ -21,6 +21,7 @@ from vecsearch.analysis.tables import (
     Outliers,
 )
 from vecsearch.analysis.units import Units
+from vecsearch.collection.opened import Opened
 from vecsearch.common.accepted import (
     Ids,
     Where,
@@ -43,10 +44,6 @@ from vecsearch.storage.selection import RowSelection
 from vecsearch.types import (
     Id,
 )
-
-if TYPE_CHECKING:
-    pass
-from vecsearch.collection.opened import Opened
 
 
 @gate
