@@ -59,6 +59,8 @@ MODULES = {
     "ingest/vector_column.py": f"tests/ingest/test_sources_vectors.py {ADD}",
     "ingest/chunking.py": "tests/ingest/test_chunking.py",
     "maintenance/edit.py": f"{COLLECTION} tests/maintenance/test_versions.py {WIDENING}",
+    "maintenance/columns.py": f"{COLLECTION} tests/maintenance/test_versions.py {WIDENING}",
+    "maintenance/new_values.py": f"{COLLECTION} tests/maintenance/test_update.py {WIDENING}",
     "maintenance/compact.py": f"{COMPACT} {COLLECTION} {PURGE}",
     "maintenance/rewrite.py": f"tests/maintenance/test_reembed.py {COMPACT} {COLLECTION}",
     "maintenance/versions.py": f"tests/maintenance/test_versions.py {COLLECTION} {PURGE}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vecsearch.collection.opened import Opened
 from vecsearch.common.accepted import TypeName
 from vecsearch.common.gate import gate
-from vecsearch.maintenance import edit
+from vecsearch.maintenance import columns
 
 
 @gate
@@ -33,7 +33,7 @@ class Columns(Opened):
             3
         """
         self._writable()
-        return self._changed(edit.add_column(self._store, name, kind, value))
+        return self._changed(columns.add_column(self._store, name, kind, value))
 
     def drop_column(self, name: str) -> int:
         """Remove a metadata column and its values. Older versions keep it.
@@ -57,7 +57,7 @@ class Columns(Opened):
             False
         """
         self._writable()
-        return self._changed(edit.drop_column(self._store, name))
+        return self._changed(columns.drop_column(self._store, name))
 
     def alter_column(self, name: str, kind: TypeName) -> int:
         """Give a metadata column a wider type that holds each of its values exactly.
@@ -82,4 +82,4 @@ class Columns(Opened):
             'double'
         """
         self._writable()
-        return self._changed(edit.alter_column(self._store, name, kind))
+        return self._changed(columns.alter_column(self._store, name, kind))

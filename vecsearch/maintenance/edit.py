@@ -1,8 +1,7 @@
-"""Delete rows, update metadata, and add columns. Each is one commit under the writer's lock."""
+"""Delete rows and update metadata. Each is one commit under the writer's lock."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,31 +13,19 @@ import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.deadline import check_time
-from vecsearch.common.json_arrays import from_json, needs_type
-from vecsearch.common.json_column import NotJsonError, as_json, is_json, type_name
-from vecsearch.common.show import shown
-from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.rows import RowChecker, check_times
-from vecsearch.ingest.sources.dicts import to_array, to_batch
-from vecsearch.ingest.sources.plain import plain_array
-from vecsearch.ingest.sources.row_types import Block, Columns
-from vecsearch.ingest.sources.values import row_name
+from vecsearch.ingest.rows import RowChecker
+from vecsearch.maintenance.new_values import changeable, new_value
 from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import IndexEntry, Manifest, replace
 from vecsearch.storage.merge import SmallMerge
-from vecsearch.storage.named_vectors import vector_column
-from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
-from vecsearch.storage.text_files import text_columns
-from vecsearch.storage.widening import is_widening
-from vecsearch.types import VECTOR, DeleteResult, Id, UpdateResult
+from vecsearch.types import DeleteResult, Id, UpdateResult
 
-_CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 FIRST_IDS = 10  # that the result of a dry run names
 FIRST_ROWS = 1000  # in which they are looked for
 REWRITE_SHARE = 1 / 8
@@ -294,7 +281,7 @@ def _update_in_place(
     version = latest.manifest.next(
         "update",
         segments=tuple(segments),
-        **_rename_covered(latest.manifest, renamed, values.columns),
+        **rename_covered(latest.manifest, renamed, values.columns),
     )
     return version, np.concatenate(left)
 
@@ -325,118 +312,7 @@ def _append_updated(
     return replace(version, segments=(*segments, *updated))
 
 
-def changeable(manifest: Manifest, name: str) -> pa.Field:
-    """A column that may change in place. Raises InvalidInputError for any other name."""
-    changeable = [
-        field.name
-        for field in metadata_schema(manifest.schema)
-        if field.name not in (manifest.id_column, *manifest.read_columns)
-    ]
-    if name in changeable:
-        return manifest.schema.field(name)
-    if name in (manifest.id_column, VECTOR, *manifest.read_columns):
-        raise InvalidInputError(
-            f"column {name!r} cannot be changed in place",
-            hint='add the document again with on_conflict="replace"',
-            command_hint="ingest the document again with --on-conflict replace",
-        )
-    raise InvalidInputError(
-        f"there is no column {shown(name)}{did_you_mean(name, changeable)}",
-        hint="add_column makes a new one",
-        command_hint="`vecsearch add-column` makes a new one",
-    )
-
-
-def _require_not_searched(manifest: Manifest, name: str) -> None:
-    """Raises InvalidInputError for a column that is searched by words."""
-    if name in text_columns(manifest):
-        raise InvalidInputError(
-            f"column {name!r} is searched by words",
-            hint="call build_text_index with other columns first",
-            command_hint="run `vecsearch build-text` with other columns first",
-        )
-
-
-def new_value(field: pa.Field, value: Any, *, fixed: bool = False) -> tuple[pa.Array, pa.Field]:
-    """A value as its column stores it, and the column, which may become wider for it.
-
-    Raises InvalidInputError for a value that does not fit, or is not of the `fixed` type.
-    """
-    if value is None:
-        return pa.nulls(1, field.type), field
-    given = _as_array(field, value)
-    try:
-        array, wider = convert(given, field, 0)
-        if fixed and wider.type != field.type:
-            raise InvalidInputError(f"column {field.name!r}: {shown(value)} is not a {field.type}")
-        check_times(pa.record_batch([array], names=[field.name]), 0)
-    except InvalidInputError as error:  # it is no row of data
-        error.args = (str(error.args[0]).removeprefix("row 0, "), *error.args[1:])
-        raise
-    return array, wider
-
-
-def value_of_text(schema: pa.Schema, name: str, text: str) -> Any:
-    """A value that was typed: a text is as it is, others are as `export` writes them in JSON lines.
-
-    Raises InvalidInputError for another value, or where there is no such column.
-    """
-    if name not in schema.names:
-        return text  # the update says what is wrong with the name
-    kind = schema.field(name).type
-    if pa.types.is_large_string(kind):
-        return text
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text  # such as a date, which needs no quotes
-    except RecursionError as error:
-        raise InvalidInputError(f"column {name!r}: {shown(text)} is too deep") from error
-    return value_of_json(schema, name, value)
-
-
-def value_of_json(schema: pa.Schema, name: str, value: Any) -> Any:
-    """A column's new value, or several, from JSON: dates are in ISO 8601, bytes in base64.
-
-    Raises InvalidInputError for another value.
-    """
-    if value is None or name not in schema.names or not needs_type(schema.field(name).type):
-        return value
-    kind = schema.field(name).type
-    several = isinstance(value, list) and not pa.types.is_nested(kind)
-    try:
-        found = from_json(value if several else [value], kind)
-    except (ValueError, TypeError, AttributeError, KeyError, pa.ArrowException) as error:
-        raise InvalidInputError(
-            f"column {name!r}: {shown(value)} is not a value of {kind}", hint="write it as JSON"
-        ) from error
-    return list(found) if several else found[0]  # Arrow's: Python has no nanoseconds
-
-
-def _as_array(field: pa.Field, value: Any) -> pa.Array:
-    """One value as an Arrow array, by the rules of `add` where they know its type."""
-    try:
-        if isinstance(value, pa.Scalar):
-            return plain_array(pa.repeat(value, 1), storable_type(field.name, value.type))
-        if isinstance(value, pa.Array | pa.ChunkedArray):
-            value = value.to_pylist()
-        if is_json(field.type):
-            return to_array([value], field, [0], row_name)
-        if pa.types.is_map(field.type):
-            return to_array([value], field, [0], row_name)
-        block, columns = Block([0], [{field.name: value}]), Columns(row_name)
-        columns.see(block)
-        return to_batch(block, columns.schema(None), row_name).column(0)
-    except InvalidInputError as error:
-        raise InvalidInputError(str(error).removeprefix("row 0, ")) from error
-    except _CONVERSION_ERRORS as error:
-        raise InvalidInputError(
-            f"column {field.name!r}: {shown(value)} cannot be stored as {type_name(field.type)}: "
-            f"{error}"
-        ) from error
-
-
-def _rename_covered(
+def rename_covered(
     manifest: Manifest, renamed: Mapping[str, str], changed: Collection[str] = ()
 ) -> dict[str, Any]:
     """The indexes after segments were rewritten under other names, as fields of a manifest.
@@ -457,143 +333,3 @@ def _rename_covered(
         if name not in changed or not any(set(index.covers) & set(renamed) for index in group)
     }
     return {"indexes": follow(manifest.indexes), "vector_indexes": named}
-
-
-def _without_indexes_of(name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a manifest without the indexes of a column's vectors."""
-    named = {key: group for key, group in fields["vector_indexes"].items() if key != name}
-    return {**fields, "vector_indexes": named}
-
-
-def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> int:
-    """Add a metadata column that holds `value` in every row; the version committed.
-
-    One value a segment is written, and nothing else. Without a value only the manifest changes:
-    rows of older segments have none.
-
-    Raises InvalidInputError, LockTimeoutError, StorageError.
-    """
-    with store.locked() as latest, store.staging() as staging:
-        manifest = latest.manifest
-        check_column_name(name)
-        if name in manifest.schema.names or name == VECTOR:
-            raise InvalidInputError(f"column {name!r} cannot be added: the name is taken")
-        field = pa.field(name, storable_type(name, kind))
-        array, wider = new_value(field, value)
-        if wider.type != field.type:
-            raise InvalidInputError(
-                f"column {name!r}: {value!r} cannot be stored as {type_name(field.type)}"
-            )
-        at = len(metadata_schema(manifest.schema))
-        segments, renamed = list(manifest.segments), {}
-        if value is not None:
-            column = pa.RecordBatch.from_arrays([array], schema=pa.schema([field]))
-            for number, entry in enumerate(manifest.segments):
-                segments[number] = staging.write_columns(entry, column)
-                renamed[entry.name] = segments[number].name
-        version = manifest.next(
-            "add_column",
-            schema=manifest.schema.insert(at, field),
-            segments=tuple(segments),
-            **_rename_covered(manifest, renamed),
-        )
-        store.commit(staging, version)
-        return version.version
-
-
-def drop_column(store: Store, name: str) -> int:
-    """Remove a metadata column from every row; the version committed.
-
-    Segments that hold the column get a mark that it is gone, so that a column of this name that is
-    added later starts empty. Nothing else is written: `compact` removes the values.
-
-    Raises InvalidInputError, LockTimeoutError, StorageError.
-    """
-    with store.locked() as latest, store.staging() as staging:
-        manifest = latest.manifest
-        changeable(manifest, name)
-        _require_not_searched(manifest, name)
-        schema = manifest.schema.remove(manifest.schema.get_field_index(name))
-        gone = pa.record_batch({name: pa.nulls(1)})
-        segments, renamed = list(manifest.segments), {}
-        for number, entry in enumerate(manifest.segments):
-            if name in latest.segments[number].stored_names():
-                segments[number] = staging.write_columns(entry, gone)
-                renamed[entry.name] = segments[number].name
-        version = manifest.next(
-            "drop_column",
-            schema=schema,
-            segments=tuple(segments),
-            **_without_indexes_of(name, _rename_covered(manifest, renamed)),
-        )
-        store.commit(staging, version)
-        return version.version
-
-
-def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
-    """Give a column a wider type that holds all its values; the version committed.
-
-    Only the manifest changes: older segments are cast as they are read. A column that becomes JSON
-    is written again.
-
-    Raises InvalidInputError, LockTimeoutError, StorageError.
-    """
-    with store.locked() as latest, store.staging() as staging:
-        manifest = latest.manifest
-        field = changeable(manifest, name)
-        wanted = storable_type(name, kind)
-        at = manifest.schema.get_field_index(name)
-        schema = manifest.schema.set(at, field.with_type(wanted))
-        if wanted == field.type:
-            return manifest.version
-        if vector_column(field) is not None:
-            raise InvalidInputError(f"column {name!r} holds vectors, and its type is theirs")
-        if is_json(wanted):
-            _require_not_searched(manifest, name)
-            version = _as_json(latest, at, schema, staging)
-            store.commit(staging, version)
-            return version.version
-        if not is_widening(field.type, wanted):
-            raise InvalidInputError(
-                f"column {name!r} is {type_name(field.type)}, which cannot become "
-                f"{type_name(wanted)}: a column takes a wider type only, such as double for int64"
-            )
-        require_exact(latest, schema)
-        version = manifest.next("alter_column", schema=schema)
-        store.commit(staging, version)
-        return version.version
-
-
-def _as_json(latest: Snapshot, at: int, schema: pa.Schema, staging: Staging) -> Manifest:
-    """The next version, with a column as JSON in segments that are written again.
-
-    Raises InvalidInputError for a value that is no JSON; the message names its id.
-    """
-    manifest = latest.manifest
-    segments, renamed = [], {}
-    for start, segment, entry in zip(
-        latest.starts, latest.segments, manifest.segments, strict=False
-    ):
-        column = segment.column(manifest.schema.names[at])
-        if latest.live.mask is not None:  # deleted values, which nobody reads, may be anything
-            rows = np.arange(entry.rows)
-            dead = ~latest.live.mask[start : start + entry.rows]
-            column = column.take(pa.array(rows, mask=dead))
-        try:
-            column = as_json(column)
-        except NotJsonError as error:
-            raise InvalidInputError(
-                f"column {schema.names[at]!r} cannot become json: its value "
-                f"{shown(column[error.row].as_py())} of id "
-                f"{segment.column(manifest.id_column)[error.row].as_py()!r} "
-                f"is not JSON: {error}"
-            ) from error
-        batch = pa.RecordBatch.from_arrays([column], schema=pa.schema([schema.field(at)]))
-        segments.append(staging.write_columns(entry, batch))
-        renamed[entry.name] = segments[-1].name
-    return manifest.next(
-        "alter_column",
-        schema=schema,
-        segments=tuple(segments),
-        **_rename_covered(manifest, renamed),
-    )

@@ -453,7 +453,7 @@ def _add(
 
 def _typed(collection: Collection, values: Any) -> Any:
     """New values with dates, bytes and others that JSON has not, as their columns hold them."""
-    from vecsearch.maintenance.edit import value_of_json
+    from vecsearch.maintenance.typed_values import value_of_json
 
     schema = collection.to_arrow(ids=[]).schema
     rows = [
