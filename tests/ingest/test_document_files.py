@@ -168,6 +168,20 @@ def test_files_that_unpack_to_too_much_are_refused(
         refused(path, f"bomb.{kind} unpacks to too much", "extra.xml")
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="lists open files in /proc")
+def test_a_refused_archive_is_closed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "MAX_PART", 10)
+    path = tmp_path / "large.docx"
+    write_docx(path, "x")
+    with pytest.raises(InvalidInputError, match="unpacks to too much") as caught:
+        list(open_source(path).batches)
+    assert caught.tb is not None  # it holds what was open when the error was raised
+    places = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.exists()]
+    assert path not in places
+
+
 @pytest.mark.parametrize("kind", ["docx", "pptx", "xlsx", "epub"])
 def test_xml_entities_are_refused(tmp_path: Path, kind: str) -> None:
     whole = tmp_path / f"whole.{kind}"

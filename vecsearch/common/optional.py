@@ -25,7 +25,10 @@ def find_installed(module: str, package: str, extra: str, what_for: str) -> Modu
     Raises:
         MissingExtraError: The package is not installed; the message gives the pip command.
     """
-    spec = find_spec(module.partition(".")[0])
+    top = module.partition(".")[0]
+    spec = find_spec(top)
+    if spec is not None and spec.origin is None and (module == top or find_spec(module) is None):
+        spec = None  # any folder of this name, not a package
     if spec is None:
         raise MissingExtraError(package, extra, what_for)
     return spec

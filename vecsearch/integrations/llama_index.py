@@ -13,7 +13,7 @@ from vecsearch.integrations import conditions as sql
 from vecsearch.integrations.documents import Columns, Documents, MetricName
 from vecsearch.query.fusion import Fusion
 
-find_installed("llama_index", "llama-index-core", "llama-index", "The store of LlamaIndex")
+find_installed("llama_index.core", "llama-index-core", "llama-index", "The store of LlamaIndex")
 
 from llama_index.core.bridge.pydantic import PrivateAttr  # noqa: E402
 from llama_index.core.schema import BaseNode, MetadataMode  # noqa: E402

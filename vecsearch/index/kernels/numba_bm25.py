@@ -26,7 +26,7 @@ from vecsearch.index.kernels.intrinsics import (
 from vecsearch.index.kernels.numba_fusion import fuse as fuse
 from vecsearch.index.kernels.numba_fusion import merge as merge
 from vecsearch.index.kernels.numba_fusion import part_of, scale_of
-from vecsearch.index.kernels.numba_scores import _score, address_of, strict
+from vecsearch.index.kernels.numba_scores import address_of, score_between, strict
 
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: Fibonacci hashing
 AHEAD = 6  # vectors that are fetched before they are scored
@@ -409,7 +409,7 @@ def _fuse_rows(
             later = candidates[places[at + AHEAD]]
             prefetch(address_of(later, starts, addresses, dim), 4 * dim)
         vector = address_of(candidates[places[at]], starts, addresses, dim)
-        by_vector[places[at]] = _score(vector, target, dim, metric, square)
+        by_vector[places[at]] = score_between(vector, target, dim, metric, square)
     text_count, vector_count = min(listed, depth), min(vector_rows.shape[0], depth)
     text_scale = scale_of(text_scores[:text_count], text_zeros, method)
     vector_scale = scale_of(vector_scores[:vector_count], 0, method)

@@ -31,7 +31,7 @@ def address_of(row: Any, starts: Any, addresses: Any, dim: Any) -> Any:
 
 
 @strict
-def _score(vector: Any, target: Any, dim: Any, metric: Any, square: Any) -> Any:
+def score_between(vector: Any, target: Any, dim: Any, metric: Any, square: Any) -> Any:
     """`numpy_scores.final_scores` of the vector at an address; square: of the query's length."""
     if metric == EUCLIDEAN:
         score = 0.0 - sum_of_squares(vector, target, dim)
@@ -58,7 +58,7 @@ def score_lists(
             row = rows[number, place]
             if row >= 0:
                 vector = address_of(row, starts, addresses, dim)
-                scores[number, place] = _score(vector, target, dim, metric, square)
+                scores[number, place] = score_between(vector, target, dim, metric, square)
 
 
 @strict
@@ -138,7 +138,7 @@ def score_of(query: Any, row: Any, request: Any) -> Any:
     dim, target = query.shape[0], query.ctypes.data
     square = sum_of_products(target, target, dim)
     vector = address_of(row, request.starts, request.addresses, dim)
-    return _score(vector, target, dim, request.metric, square)
+    return score_between(vector, target, dim, request.metric, square)
 
 
 @strict
@@ -163,11 +163,11 @@ def rank(
     square = sum_of_products(target, target, dim)
     for row in request.unindexed:
         vector = address_of(row, request.starts, request.addresses, dim)
-        score = _score(vector, target, dim, request.metric, square)
+        score = score_between(vector, target, dim, request.metric, square)
         found = _keep_best(rows, scores, found, row, score)
     for row in outside:
         vector = address_of(row, request.starts, request.addresses, dim)
-        score = _score(vector, target, dim, request.metric, square)
+        score = score_between(vector, target, dim, request.metric, square)
         found = _keep_best(rows, scores, found, row, score)
     fixed, count = np.isinf(request.effort.misses), positions.shape[0]
     done, until, first = 0, min(request.depth, count), 0.0
@@ -176,7 +176,7 @@ def rank(
         for number in range(done, until):
             row = positions[number]
             vector = address_of(row, request.starts, request.addresses, dim)
-            score = _score(vector, target, dim, request.metric, square)
+            score = score_between(vector, target, dim, request.metric, square)
             found = _keep_best(rows, scores, found, row, score)
             if number == 0:
                 first = score

@@ -119,7 +119,17 @@ def open_zip(file: SourceFile, max_part: int | None = None) -> zipfile.ZipFile:
                 f"{file.name} is encrypted, or is of the old format of Office: save it again"
             ) from error
         raise InvalidInputError(f"{file.name} is damaged: {error}") from error
-    total, max_part = 0, MAX_PART if max_part is None else max_part
+    try:
+        _refuse_large(archive, file, MAX_PART if max_part is None else max_part)
+    except BaseException:
+        archive.close()
+        raise
+    return archive
+
+
+def _refuse_large(archive: zipfile.ZipFile, file: SourceFile, max_part: int) -> None:
+    """Raises InvalidInputError for an archive that is encrypted or unpacks to too much."""
+    total = 0
     for item in archive.infolist():
         total += item.file_size
         is_parsed = item.filename.lower().endswith((".xml", ".rels", ".xhtml", ".html", ".htm"))
@@ -136,7 +146,6 @@ def open_zip(file: SourceFile, max_part: int | None = None) -> zipfile.ZipFile:
             )
         if is_parsed and not item.filename.lower().endswith((".xhtml", ".html", ".htm")):
             _refuse_entities(archive, item, file.name)
-    return archive
 
 
 def _refuse_entities(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str) -> None:
