@@ -1,4 +1,4 @@
-"""Optional packages are found without running them, or named with the command that installs them."""
+"""Optional packages are found without running them, or named with what installs them."""
 
 from __future__ import annotations
 
