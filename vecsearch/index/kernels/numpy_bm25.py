@@ -78,16 +78,7 @@ def best_rows(
             scores[part] += factors[group] * values / (k1 + values)
             sums[part] = 0
         seen.extend(np.asarray(part, np.int64) for part in parts)
-    listed = np.unique(np.concatenate(seen))
-    values = scores[listed]
-    scores[listed] = 0
-    kept = values > 0
-    if len(mask):
-        kept &= mask[listed]
-    listed, values = listed[kept], values[kept]
-    best = np.lexsort((listed, -values))[: len(found)]
-    found[: len(best)], found_scores[: len(best)] = listed[best], values[best]
-    return len(best)
+    return _take_best(np.concatenate(seen), scores, mask, found, found_scores)
 
 
 def scores_of(
@@ -150,16 +141,7 @@ def best_sums(
             part = rows[start:stop]
             scores[part] += factors[group] * weights[number] * impacts[start:stop].astype(float)
             seen.append(np.asarray(part, np.int64))
-    listed = np.unique(np.concatenate(seen))
-    values = scores[listed]
-    scores[listed] = 0
-    kept = values > 0
-    if len(mask):
-        kept &= mask[listed]
-    listed, values = listed[kept], values[kept]
-    best = np.lexsort((listed, -values))[: len(found)]
-    found[: len(best)], found_scores[: len(best)] = listed[best], values[best]
-    return len(best)
+    return _take_best(np.concatenate(seen), scores, mask, found, found_scores)
 
 
 def sums_of(
@@ -183,3 +165,19 @@ def sums_of(
             here = np.flatnonzero(part[at] == wanted)
             own = impacts[start:stop][at[here]].astype(float)
             found[here] += factors[group] * weights[number] * own
+
+
+def _take_best(
+    seen: Numbers, scores: Doubles, mask: Mask, found: Numbers, found_scores: Doubles
+) -> int:
+    """Write the best of the rows that have scores, and make these zeros; how many there are."""
+    listed = np.unique(seen)
+    values = scores[listed]
+    scores[listed] = 0
+    kept = values > 0
+    if len(mask):
+        kept &= mask[listed]
+    listed, values = listed[kept], values[kept]
+    best = np.lexsort((listed, -values))[: len(found)]
+    found[: len(best)], found_scores[: len(best)] = listed[best], values[best]
+    return len(best)
