@@ -695,7 +695,8 @@ def test_columns_of_times_compare_as_instants_or_wall_clocks() -> None:
             "i > DATE '2020-01-01'",
             "i (int64) cannot be compared with the date or time DATE '2020-01-01'",
         ),
-        ("DATE '2020-01-01' > DATE '2019-01-01'", "reads no column"),
+        ("DATE '2020-01-01' > '2019-01-01'", "reads no column"),
+        ("TIMESTAMP '2020-01-01' = TIMESTAMPTZ '2020-01-01 00:00Z'", "an offset with one"),
     ],
 )
 def test_dates_that_do_not_fit(where: str, message: str) -> None:

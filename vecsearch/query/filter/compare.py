@@ -25,6 +25,7 @@ from vecsearch.common.deadline import check_time
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.values import (
     Literal,
+    Moment,
     Operand,
     Value,
     cost_of,
@@ -283,7 +284,11 @@ def _compare_literals(op: str, left: Literal, right: Literal, label: str) -> Val
     a, b = left.value, right.value
     if a is None or b is None:
         return truth(None, label)
-    if left.kind == "date or time" or left.kind != right.kind:
+    if isinstance(a, Moment) and isinstance(b, Moment):
+        if a.aware != b.aware:
+            raise FilterError(f"{label} compares a time that has an offset with one that has none")
+        a, b = a.ns, b.ns
+    elif left.kind != right.kind:
         raise FilterError(
             f"{label} compares a {left.kind} with a {right.kind} and reads no column: put a column "
             "on one side"

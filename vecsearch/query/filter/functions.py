@@ -50,8 +50,13 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
     The character after `escape` is matched literally; "" is for no escape character. ILIKE compares
     lower-cased text, as DuckDB does.
     """
-    if isinstance(value, Literal) and value.value is None:
+    if _is_null(value):
         return truth(None, value.label)
+    if isinstance(value, Literal) and isinstance(value.value, str):
+        alone = texts_in_arrow([value.value])
+        text_value = Value(alone.type, value.label, lambda batch: alone)
+        matched = like(text_value, pattern, escape, ignore_case=ignore_case)
+        return truth(matched.run(None)[0].as_py(), matched.label)
     text_value = _text_value(value, "LIKE")
     label = f"{value.label} LIKE '{shorten(pattern)}'"
     parts = _like_parts(pattern, escape)
@@ -222,6 +227,11 @@ def list_has_all(lists: Operand, literals: Sequence[Literal]) -> Value:
     return negation(list_has_any(lists, []))
 
 
+def _is_null(operand: Operand) -> bool:
+    """Whether it is NULL, as it is written: functions of it are NULL, too."""
+    return isinstance(operand, Literal) and operand.value is None
+
+
 def _list_value(operand: Operand) -> Value:
     if isinstance(operand, Value) and operand.kind == "list":
         return operand
@@ -232,6 +242,8 @@ def _list_value(operand: Operand) -> Value:
 def change_case(value: Operand, to: str) -> Operand:
     """lower() or upper() of a text column or a text."""
     kernel = lower if to == "lower" else upper
+    if _is_null(value):
+        return value
     if isinstance(value, Literal) and isinstance(value.value, str):
         changed = kernel(pa.scalar(value.value)).as_py()
         return Literal(changed, f"'{shorten(changed)}'")
@@ -245,6 +257,8 @@ def normalize(value: Operand) -> Operand:
     def kernel(values: Any) -> Any:
         return pc.utf8_normalize(values, form="NFKC")
 
+    if _is_null(value):
+        return value
     if isinstance(value, Literal) and isinstance(value.value, str):
         changed = unicodedata.normalize("NFKC", value.value)
         return Literal(changed, f"'{shorten(changed)}'")
@@ -260,8 +274,12 @@ def _with_kernel(
     return Value(dtype, f"{name}({value.label})", lambda batch: kernel(value.run(batch)), whole)
 
 
-def length(value: Operand) -> Value:
+def length(value: Operand) -> Operand:
     """The number of characters (Unicode code points) of a text, or of elements of a list."""
+    if isinstance(value, Literal) and isinstance(value.value, str):
+        return Literal(len(value.value), f"length({value.label})")
+    if _is_null(value):
+        return value
     is_list = isinstance(value, Value) and value.kind == "list"
     inner = _list_value(value) if is_list else _text_value(value, "length()")
     return _with_kernel(pc.list_value_length if is_list else pc.utf8_length, inner, "length")
@@ -273,7 +291,10 @@ def is_nan(value: Operand) -> Value:
     return _with_kernel(pc.is_nan, value, "isnan")
 
 
-def absolute(value: Operand) -> Value:
+def absolute(value: Operand) -> Operand:
+    """abs() of a number."""
+    if _is_null(value):
+        return value
     return _with_kernel(pc.abs_checked, _number_value(value, f"abs({value.label})"), "abs")
 
 
@@ -288,7 +309,7 @@ def arithmetic(op: str, left: Operand, right: Operand) -> Operand:
     if isinstance(left, Literal) and isinstance(right, Literal):
         return _fold(op, left, right, label)
     for side in (left, right):
-        if isinstance(side, Literal) and side.value is None:
+        if _is_null(side):
             return side
     a, b = _number_value(left, label), _number_value(right, label)
     if op == "%":
