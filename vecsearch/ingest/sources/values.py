@@ -10,7 +10,8 @@ import pyarrow as pa
 
 
 def plain_value(value: Any) -> Any:
-    """Tensors, Series and arrays of other libraries as numpy arrays or lists, one value as itself.
+    """Tensors, Series and arrays of other libraries as numpy arrays or lists, one value as itself,
+    and bytes that can be changed as bytes.
 
     Masked values of a masked array become None. Arrow's times of nanoseconds, which Python cannot
     hold, stay as they are.
@@ -21,6 +22,8 @@ def plain_value(value: Any) -> Any:
         return value.tolist() if np.ma.getmaskarray(value).any() else value.data
     if isinstance(value, (str, bytes, list, tuple, dict, np.ndarray, np.generic)):
         return value
+    if isinstance(value, bytearray) or (isinstance(value, memoryview) and value.format in "Bbc"):
+        return bytes(value)
     if isinstance(value, (array.array, memoryview)):
         return np.asarray(value)
     if is_arrow(value):
