@@ -124,6 +124,8 @@ def test_one_cell_that_is_no_date_keeps_a_column_text_and_ordering_warns(
         "5-mar-24",
         "March 5, 2024",
         "Sept. 5, 2024",
+        "二〇二四年三月五日",
+        "二零二四年十二月",
     ],
 )
 def test_each_collection_of_dates_as_text_warns(tmp_path: Path, written: str) -> None:
@@ -149,7 +151,7 @@ def test_each_collection_of_dates_as_text_warns(tmp_path: Path, written: str) ->
             "12-34567",
             "20240305",
         ),
-        *("x 2024/3/5", "5 Marbles 2", "May I", "Mar 5", "２０２４", "1/2/3"),
+        *("x 2024/3/5", "5 Marbles 2", "May I", "Mar 5", "２０２４", "1/2/3", "三年", "一年级"),
     ],
 )
 def test_texts_that_sort_as_they_mean_do_not_warn(c: vs.Collection, text: str) -> None:

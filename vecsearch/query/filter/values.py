@@ -68,6 +68,7 @@ _LIKE_A_DATE = re.compile(
     rf"|(?=\d\d?[-/]|\d\d\.\d\d\.\d\d)(?:\d\d([-/.]){_MONTH}\1{_DAY}"
     rf"|{_DAY}([-/.]){_MONTH}\2\d\d|{_MONTH}([-/.]){_DAY}\3\d\d)(?![-/.]?\d)"
     r"|(?:民[国國]|令和|平成|昭和)? ?(?:\d{1,4}|元) ?年 ?\d{1,2} ?月"
+    r"|[〇○零一二三四五六七八九十]{2,4}年[一二三四五六七八九十]{1,3}月"
     rf"|(?:19|20)\d\d(?:/{_MONTH}|-[1-9])(?![-/\d])"
     rf"|{_DAY}[- .]{{1,2}}{_NAMED}[-, .]{{1,2}}\d{{2,4}}|{_NAMED}[ .]{{1,2}}{_DAY},? \d{{4}}"
     r")",
@@ -267,7 +268,7 @@ def looks_like_a_date(text: str) -> bool:
     """Whether a text begins like a date whose letters do not sort as its days do: 2024/3/5.
 
     Also those that are never read as dates: 2024.3.5, 24/3/5, 2024/3, 2024年3月, 2024年3月5号,
-    5/3/2024, 5 Mar 2024, and dates in full-width characters.
+    5/3/2024, 5 Mar 2024, 二〇二四年三月, and dates in full-width characters.
     """
     return _LIKE_A_DATE.match(text.translate(_HALF_WIDTH)) is not None
 
