@@ -73,7 +73,6 @@ def test_recall_reaches_the_target_after_every_kind_of_change(
     data: tuple[np.ndarray, np.ndarray],
     metric: str,
     small_exact: None,
-    full_calibration: None,
 ) -> None:
     vectors, queries = data
     c = vs.create(root, dim=DIM, metric=metric)

@@ -18,7 +18,7 @@ import vecsearch as vs
 from benchmarks import cases, contract, measure
 from benchmarks.datasets import Dataset
 
-FULL_CALIBRATION = True
+WIDE_CALIBRATION = True
 
 
 def small(queries: int = 60) -> Dataset:

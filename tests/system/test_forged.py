@@ -275,7 +275,8 @@ class Children:
         answers = []
         for root in roots:
             print(root, file=process.stdin, flush=True)
-            line = process.stdout.readline()
+            said = iter(process.stdout.readline, "")
+            line = next((line for line in said if line.startswith("{")), None)  # FAISS prints too
             assert line, (root, (self._folder / f"{kernels}.txt").read_text()[-2000:])
             answers.append(json.loads(line))
         return answers
