@@ -104,34 +104,17 @@ def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def quick_calibration(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
+def quick_calibration(request: pytest.FixtureRequest) -> Iterator[None]:
     """Measure new indexes for a few k, recalls and efforts with fewer made queries, in less time;
     a search for another k uses the next larger one. Modules about calibration say
     `FULL_CALIBRATION = True`, and those that search an index for more than 100 rows, or through
     filters that leave few, `WIDE_CALIBRATION = True`.
     """
-    from vecsearch.index import adaptive, calibrate, unlike
-    from vecsearch.index.faiss import index
-
-    full: dict[str, object] = {f"{CALIBRATE}.KS": calibrate.KS, f"{CALIBRATE}.AIMS": adaptive.AIMS}
-    full[f"{INDEX}.EFFORTS"] = index.EFFORTS
-    full[f"{UNLIKE}.MOST"] = unlike.MOST
     widest = (1250,) if getattr(request.module, "WIDE_CALIBRATION", False) else ()
-    quick: dict[str, object] = {
-        f"{CALIBRATE}.KS": (1, 5, 10, 20, 50, 100, *widest),
-        f"{UNLIKE}.MOST": 200,
-    }
-    quick[f"{INDEX}.EFFORTS"] = tuple(8 * 2**n for n in range(10))
-    quick[f"{CALIBRATE}.AIMS"] = (0.8, 0.9, 0.95, 0.99)
     with pytest.MonkeyPatch.context() as patch:
         if not SOAK and not getattr(request.module, "FULL_CALIBRATION", False):
-            for name, value in quick.items():
-                patch.setattr(name, value)
-        yield full
-
-
-@pytest.fixture
-def full_calibration(quick_calibration: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure as for users, in a module that measures less."""
-    for name, value in quick_calibration.items():
-        monkeypatch.setattr(name, value)
+            patch.setattr(f"{CALIBRATE}.KS", (1, 5, 10, 20, 50, 100, *widest))
+            patch.setattr(f"{CALIBRATE}.AIMS", (0.8, 0.9, 0.95, 0.99))
+            patch.setattr(f"{INDEX}.EFFORTS", tuple(8 * 2**n for n in range(10)))
+            patch.setattr(f"{UNLIKE}.MOST", 200)
+        yield
