@@ -10,11 +10,13 @@ from typing import Any
 from benchmarks import curves, measure, plot
 from benchmarks.cases import UNFILTERED
 
-OURS = "vecsearch"
+OURS, FASTEST = "vecsearch", "vecsearch-fastest"
 BARE = ("faiss-hnsw", "faiss-flat")
 """Bare FAISS stands in every table, but is no peer: it is what vecsearch is built on."""
 
-RECALLS = (0.90, 0.95, 0.99)
+RECALLS, SHOWN = (0.90, 0.95, 0.98, 0.99), 1
+"""Recalls of the tables, and at which of them libraries are sorted and their builds shown."""
+
 FILTERED_RECALL = 0.95
 METHOD = (
     "All libraries in one run, each in processes of its own; {rounds} rounds over the libraries in "
@@ -64,7 +66,7 @@ def summary(results: Record) -> str:
             for name, text in threads.items()
             for k in ks
         ),
-        *(_promise_table(results, k) for k in ks),
+        *(_promise_table(results, name, k) for name in (OURS, FASTEST) for k in ks),
         *(_filter_table(results, name, ks[0]) for name in filtered),
         _cost_table(results),
         _left_out(results),
@@ -119,7 +121,7 @@ def _speed_table(results: Record, threads: str, k: int, title: str) -> str:
     columns = [best_at(results, threads, k, recall) for recall in RECALLS]
     names = sorted(
         {name for column in columns for name in column},
-        key=lambda name: -columns[1].get(name, (0.0, ""))[0],
+        key=lambda name: -columns[SHOWN].get(name, (0.0, ""))[0],
     )
     if not names:
         return ""
@@ -128,23 +130,26 @@ def _speed_table(results: Record, threads: str, k: int, title: str) -> str:
         cells = [
             f"{column[name][0]:,.0f}" if name in column else "not reached" for column in columns
         ]
-        shown = columns[1].get(name) or columns[0].get(name) or columns[2][name]
+        shown = next(each[name] for each in (columns[SHOWN], *columns) if name in each)
         lines.append([_bold(name), *cells, shown[1]])
-    if OURS in names:
-        lines.append(["vecsearch ÷ best peer", *(_ratio(column, BARE) for column in columns), ""])
-        lines.append(["vecsearch ÷ best of all", *(_ratio(column, ()) for column in columns), ""])
+    for name in (OURS, FASTEST):
+        if name in names:
+            lines += [
+                [f"{name} ÷ best {rivals}", *(_ratio(name, each, left_out) for each in columns), ""]
+                for rivals, left_out in (("peer", BARE), ("of all", ()))
+            ]
     return f"## {title}\n\n" + _table(
         ["", *(f"at recall {recall:.2f}" for recall in RECALLS), "build (at .95)"], lines
     )
 
 
-def _promise_table(results: Record, k: int) -> str:
-    """What vecsearch promised, what it kept, and how fast the best peer is at the recall it
-    achieved.
+def _promise_table(results: Record, name: str, k: int) -> str:
+    """What vecsearch, by one of its recipes, promised, what it kept, and how fast the best peer is
+    at the recall it achieved.
     """
     lines = []
     for entry in results["entries"]:
-        for point in points(entry, "one", UNFILTERED, k) if entry["peer"] == OURS else ():
+        for point in points(entry, "one", UNFILTERED, k) if entry["peer"] == name else ():
             rivals = best_at(results, "one", k, point["recall"])
             rival = _best_rival(rivals, BARE)
             lines.append(
@@ -167,7 +172,8 @@ def _promise_table(results: Record, k: int) -> str:
         "best peer at that recall",
         "ratio",
     ]
-    return f"## The promise, k={k}, one thread\n\n" + _table(header, lines) if lines else ""
+    title = f"## The promise of {name}, k={k}, one thread\n\n"
+    return title + _table(header, lines) if lines else ""
 
 
 def _filter_table(results: Record, case: str, k: int) -> str:
@@ -272,16 +278,18 @@ def _left_out(results: Record) -> str:
 
 def _best_rival(column: Mapping[str, tuple[float, str]], exclude: Sequence[str]) -> str | None:
     others = {
-        name: qps for name, (qps, _) in column.items() if name != OURS and name not in exclude
+        name: qps
+        for name, (qps, _) in column.items()
+        if name not in (OURS, FASTEST) and name not in exclude
     }
     return max(others, key=lambda name: others[name]) if others else None
 
 
-def _ratio(column: Mapping[str, tuple[float, str]], exclude: Sequence[str]) -> str:
+def _ratio(name: str, column: Mapping[str, tuple[float, str]], exclude: Sequence[str]) -> str:
     rival = _best_rival(column, exclude)
-    if OURS not in column or rival is None:
+    if name not in column or rival is None:
         return "—"
-    return f"{column[OURS][0] / column[rival][0]:.2f}× ({rival})"
+    return f"{column[name][0] / column[rival][0]:.2f}× ({rival})"
 
 
 def _arguments(args: Mapping[str, Any]) -> str:
@@ -293,7 +301,7 @@ def _listed(versions: Mapping[str, str]) -> str:
 
 
 def _bold(name: str) -> str:
-    return f"**{name}**" if name == OURS else name
+    return f"**{name}**" if name in (OURS, FASTEST) else name
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

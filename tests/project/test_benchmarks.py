@@ -357,7 +357,8 @@ def test_a_library_is_shown_at_its_fastest_build_for_the_recall() -> None:
 def test_the_summary_says_who_is_faster_and_who_failed() -> None:
     page = report.summary(results(ENTRIES))
     assert (
-        f"| vecsearch ÷ best peer | 2.00× (hnswlib) | {math.sqrt(8):.2f}× (hnswlib) | — |" in page
+        f"| vecsearch ÷ best peer | 2.00× (hnswlib) | {math.sqrt(8):.2f}× (hnswlib) | — | — |"
+        in page
     )
     rival = 1500 * (400 / 1500) ** (
         2 / 3
@@ -372,6 +373,28 @@ def test_the_summary_says_who_is_faster_and_who_failed() -> None:
     assert filtered.index("**vecsearch**") < filtered.index("hnswlib")
     assert "0.9600" in filtered  # of the two builds of hnswlib, the slower one keeps the recall
     assert "below the recall" not in filtered
+
+
+def test_the_recipe_fastest_is_no_peer_and_has_ratios_of_its_own() -> None:
+    fastest = {
+        "peer": "vecsearch-fastest",
+        "build": {"recall": 0.95},
+        "points": [
+            point(0.90, 6000.0, query={"recall": 0.9}),
+            point(0.99, 800.0, query={"recall": 0.99}),
+        ],
+    }
+    page = report.summary(results([*ENTRIES, fastest]))
+    assert (
+        f"| vecsearch ÷ best peer | 2.00× (hnswlib) | {math.sqrt(8):.2f}× (hnswlib) | — | — |"
+        in page
+    )
+    assert "| vecsearch-fastest ÷ best peer | 3.00× (hnswlib) |" in page
+    row = page[page.index("| vecsearch-fastest ÷ best peer") :].partition("\n")[0]
+    assert row.endswith("| 2.00× (hnswlib) |  |")
+    assert "vecsearch-fastest)" not in page
+    assert "## The promise of vecsearch, k=10" in page
+    assert "## The promise of vecsearch-fastest, k=10" in page
 
 
 def test_a_library_below_the_recall_says_so() -> None:
