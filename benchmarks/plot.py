@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks import curves
 from benchmarks.cases import UNFILTERED
 
-OURS = "vecsearch"
+OURS, FASTEST = "vecsearch", "vecsearch-fastest"
 OUR_COLOUR = "#d62728"
 COLOURS = (
     "#1f77b4",
@@ -88,8 +88,9 @@ def _place(recall: float) -> float:
 
 
 def _style(peer: str, number: int) -> dict[str, Any]:
-    if peer == OURS:
-        return {"color": OUR_COLOUR, "marker": "*", "linewidth": 3.0, "markersize": 13, "zorder": 5}
+    if peer in (OURS, FASTEST):
+        ours = {"color": OUR_COLOUR, "marker": "*", "linewidth": 3.0, "markersize": 13, "zorder": 5}
+        return ours if peer == OURS else ours | {"linestyle": ":", "markersize": 9, "zorder": 4}
     return {
         "color": COLOURS[number % len(COLOURS)],
         "marker": MARKERS[number % len(MARKERS)],
