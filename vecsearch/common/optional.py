@@ -27,11 +27,17 @@ def find_installed(module: str, package: str, extra: str, what_for: str) -> Modu
     """
     top = module.partition(".")[0]
     spec = find_spec(top)
-    if spec is not None and spec.origin is None and (module == top or find_spec(module) is None):
+    if _is_folder(spec) and (module == top or find_spec(module) is None):
         spec = None  # any folder of this name, not a package
     if spec is None:
         raise MissingExtraError(package, extra, what_for)
     return spec
+
+
+def _is_folder(spec: ModuleSpec | None) -> bool:
+    """Whether there are only folders of a name, in which packages may lie."""
+    found = getattr(spec, "submodule_search_locations", None)
+    return found is not None and getattr(spec, "origin", None) is None
 
 
 def require(module: str, package: str, extra: str, what_for: str) -> Any:
