@@ -29,7 +29,7 @@ from typing import Any
 if not __package__:  # run as a file: the folder above holds the packages
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks import cases, datasets, grid, measure, report
+from benchmarks import cases, datasets, grid, measure, plot, report
 from benchmarks.peers import Task
 from benchmarks.worker import Worker, WorkerError, write_task
 from vecsearch.evaluation.metrics import bootstrap_interval, summarize_latency
@@ -119,7 +119,7 @@ class Run:
         """
         for entry in self.entries:
             note = entry.folder.with_name(f"{entry.folder.name}.json")
-            if reuse and entry.variant.peer != report.OURS and note.exists():
+            if reuse and entry.variant.peer not in plot.OWN and note.exists():
                 kept = json.loads(note.read_text())
                 if kept["data"] == self.fingerprint:
                     entry.details |= kept["details"]

@@ -11,6 +11,9 @@ from benchmarks import curves
 from benchmarks.cases import UNFILTERED
 
 OURS, FASTEST = "vecsearch", "vecsearch-fastest"
+OWN = (OURS, FASTEST)
+"""Both are vecsearch, by two recipes: neither is a peer of the other."""
+
 OUR_COLOUR = "#d62728"
 COLOURS = (
     "#1f77b4",
@@ -88,7 +91,7 @@ def _place(recall: float) -> float:
 
 
 def _style(peer: str, number: int) -> dict[str, Any]:
-    if peer in (OURS, FASTEST):
+    if peer in OWN:
         ours = {"color": OUR_COLOUR, "marker": "*", "linewidth": 3.0, "markersize": 13, "zorder": 5}
         return ours if peer == OURS else ours | {"linestyle": ":", "markersize": 9, "zorder": 4}
     return {

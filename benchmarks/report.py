@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks import curves, measure, plot
 from benchmarks.cases import UNFILTERED
+from benchmarks.plot import OWN
 
-OURS, FASTEST = "vecsearch", "vecsearch-fastest"
 BARE = ("faiss-hnsw", "faiss-flat")
 """Bare FAISS stands in every table, but is no peer: it is what vecsearch is built on."""
 
@@ -66,7 +66,7 @@ def summary(results: Record) -> str:
             for name, text in threads.items()
             for k in ks
         ),
-        *(_promise_table(results, name, k) for name in (OURS, FASTEST) for k in ks),
+        *(_promise_table(results, name, k) for name in OWN for k in ks),
         *(_filter_table(results, name, ks[0]) for name in filtered),
         _cost_table(results),
         _left_out(results),
@@ -132,7 +132,7 @@ def _speed_table(results: Record, threads: str, k: int, title: str) -> str:
         ]
         shown = next(each[name] for each in (columns[SHOWN], *columns) if name in each)
         lines.append([_bold(name), *cells, shown[1]])
-    for name in (OURS, FASTEST):
+    for name in OWN:
         if name in names:
             lines += [
                 [f"{name} ÷ best {rivals}", *(_ratio(name, each, left_out) for each in columns), ""]
@@ -278,9 +278,7 @@ def _left_out(results: Record) -> str:
 
 def _best_rival(column: Mapping[str, tuple[float, str]], exclude: Sequence[str]) -> str | None:
     others = {
-        name: qps
-        for name, (qps, _) in column.items()
-        if name not in (OURS, FASTEST) and name not in exclude
+        name: qps for name, (qps, _) in column.items() if name not in OWN and name not in exclude
     }
     return max(others, key=lambda name: others[name]) if others else None
 
@@ -301,7 +299,7 @@ def _listed(versions: Mapping[str, str]) -> str:
 
 
 def _bold(name: str) -> str:
-    return f"**{name}**" if name in (OURS, FASTEST) else name
+    return f"**{name}**" if name in OWN else name
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

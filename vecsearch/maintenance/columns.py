@@ -63,8 +63,8 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
 def drop_column(store: Store, name: str) -> int:
     """Remove a metadata column from every row; the version committed.
 
-    Segments that hold the column get a mark that it is gone, so that a column of this name that is
-    added later starts empty. Nothing else is written: `compact` removes the values.
+    Each segment that has the column is marked, so that a new column of the same name starts empty.
+    Nothing else is written: `compact` removes the values.
 
     Raises InvalidInputError, LockTimeoutError, StorageError.
     """

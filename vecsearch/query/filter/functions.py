@@ -139,7 +139,7 @@ def equals_any(literal: Literal, lists: Operand) -> Value:
     where one of the comparisons is NULL, else FALSE. An empty list and a NULL list are FALSE, as
     nothing is compared.
     """
-    if isinstance(lists, Literal) and lists.value is None:
+    if _is_null(lists):
         return truth(False, lists.label)
     value = _list_value(lists)
     if literal.value is None:
@@ -168,7 +168,7 @@ def list_has_any(lists: Operand, literals: Sequence[Literal]) -> Value:
     """Whether a list holds any of the literals, none of them NULL: NULL for a NULL list; a NULL
     element equals nothing.
     """
-    if isinstance(lists, Literal) and lists.value is None:
+    if _is_null(lists):
         return truth(None, lists.label)
     value = _list_value(lists)
     if not literals:
