@@ -66,10 +66,14 @@ def micros(search: Callable[[str], Any], queries: Sequence[str]) -> list[float]:
 
 
 def vecsearch_engine(
-    texts: Sequence[str], root: Path, vectors: Any
+    texts: Sequence[str], root: Path, vectors: Any, segments: int = 1
 ) -> tuple[vs.Collection, dict[str, Callable[[str], Any]]]:
     numbers = np.random.default_rng(0).permutation(len(texts))
-    c = vs.create(root, dim=vectors.shape[1])
+    limits = vs.Limits()
+    if segments > 1:
+        rows = -(-len(texts) // segments)
+        limits = vs.Limits(window_rows=rows, segment_rows=rows, compact_rows=rows)
+    c = vs.create(root, dim=vectors.shape[1], limits=limits)
     for part in np.array_split(np.arange(len(texts)), 5):
         c.add(
             [
@@ -81,7 +85,8 @@ def vecsearch_engine(
     c.compact()
     start = time.process_time()
     c.build_text_index(["text"], progress=False)
-    print(f"postings of {len(texts):,} texts: {time.process_time() - start:.2f} s")
+    seconds = time.process_time() - start
+    print(f"postings of {len(texts):,} texts, {c.info().segments} segments: {seconds:.2f} s")
     searches: dict[str, Callable[[str], Any]] = {
         "all": lambda query: c.search(query, K, mode="text").ids
     }
@@ -211,6 +216,9 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=400)
     parser.add_argument("--words", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--segments", type=int, default=1, help="also a collection of about so many segments"
+    )
     parser.add_argument("--save", action="store_true", help="write results/full-text.json")
     arguments = parser.parse_args()
     texts = read_texts(arguments.texts)
@@ -231,6 +239,10 @@ def main() -> None:
             "bm25s-numba": bm25s_engine(terms),
             "tantivy": tantivy_engine(terms),
         }
+        if arguments.segments > 1:
+            root = Path(folder) / "segments.vs"
+            several, more = vecsearch_engine(texts, root, vectors, arguments.segments)
+            engines[f"vecsearch, {several.info().segments} segments"] = more
         times: dict[str, dict[str, list[float]]] = {name: {} for name in engines}
         for searches in engines.values():
             for search in searches.values():
@@ -256,7 +268,7 @@ def main() -> None:
     kept = True
     medians = results["median_micros"]
     for kind, own in medians["vecsearch"].items():
-        peer = min(found[kind] for name, found in medians.items() if name != "vecsearch")
+        peer = min(found[kind] for name, found in medians.items() if "vecsearch" not in name)
         print(f"{kind}: {own:.1f} us, the faster peer {peer:.1f} us (promise: no slower)")
         kept &= own <= peer
     for ending in (K, 100):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from support.postings import places_of
 
 import vecsearch as vs
 from vecsearch.index import auto, recipe
@@ -144,13 +145,11 @@ def _postings(data: bytes) -> None:
     finally:
         path.unlink()
         folder.rmdir()
-    starts = postings.starts
-    places = np.stack([starts[:-1], starts[1:], np.arange(len(starts) - 1) % 2], axis=1)
-    places = np.ascontiguousarray(places[starts[1:] > starts[:-1]])
+    places = places_of(postings)
     found, scores = np.empty(4, np.int64), np.empty(4)
     count = numpy_bm25.best_rows(
         *(places, np.ones(len(places)), np.arange(len(places) + 1)),
-        *(np.ones(len(places)), np.ones(len(places)), postings.rows, postings.counts),
+        *(np.ones(len(places)), np.ones(len(places))),
         *(1 / (1.0 + postings.lengths), 1.2, np.empty(0, bool), 0, np.zeros(4), np.zeros(4)),
         *(np.empty(5, np.int64), found, scores),
     )

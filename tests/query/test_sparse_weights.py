@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from support.postings import places_of
 
 import vecsearch as vs
 from vecsearch.index.kernels import numpy_bm25
@@ -240,18 +241,14 @@ def test_compiled_and_numpy_sums_are_equal_bit_by_bit() -> None:
         pytest.skip("numba is not installed")
     rng = np.random.default_rng(3)
     postings = weighted_postings([[random_weights(rng) for _ in range(80)] for _ in range(2)])
-    starts = postings.starts
-    none = np.zeros(len(starts) - 1, np.int64)  # no skips
-    fields = np.arange(len(starts) - 1) % 2
-    places = np.stack([starts[:-1], starts[1:], fields, none, none, none, none], axis=1)
-    places = np.ascontiguousarray(places[starts[1:] > starts[:-1]])[:20]
+    places = places_of(postings)[:20]
     groups = np.array([0, 2, 5, len(places)], np.int64)
     weights, factors = rng.random(len(places)), rng.random(3)
     for mask in (np.empty(0, bool), rng.random(80) < 0.4):
         answers = []
         for kernels in (compiled, numpy_bm25):
             found, scores, buffer = np.empty(9, np.int64), np.empty(9), np.zeros(80)
-            lists = (places, weights, groups, factors, postings.rows, postings.impacts)
+            lists = (places, weights, groups, factors)
             count = kernels.best_sums(*lists, mask, buffer, found, scores)
             own = np.empty(count)
             kernels.sums_of(*lists, found[:count].copy(), own)

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from support.bm25 import bm25
+from support.postings import place_of
 
 import vecsearch as vs
 from vecsearch.index.kernels import numpy_bm25
 from vecsearch.index.kernels.loader import TEXT_LOADER
+from vecsearch.index.kernels.numpy_bm25 import SHIFT, SKIPS, WIDTH
 from vecsearch.query.text.skips import skips_of
 from vecsearch.text.analyzer import Analyzer
 
@@ -377,23 +379,28 @@ def test_compiled_and_numpy_scores_are_equal_bit_by_bit() -> None:
     compiled = TEXT_LOADER.load()
     assert compiled is not None
     random_numbers = np.random.default_rng(0)
-    for trial in range(40):
-        rows = int(random_numbers.integers(1, 200))
+    for trial in range(60):
+        sizes = random_numbers.integers(1, 100, int(random_numbers.integers(1, 4))).tolist()
+        starts, rows = np.cumsum([0, *sizes]).tolist(), sum(sizes)
         fields = int(random_numbers.integers(1, 3))
-        lists, weights, groups, all_rows, counts, kept = [], [], [0], [], [], []
-        at = 0
+        lists, weights, groups, kept = [], [], [0], []
         for _ in range(int(random_numbers.integers(1, 5))):
-            for _ in range(int(random_numbers.integers(1, 4))):
-                size = int(random_numbers.integers(1, rows + 1))
-                chosen = np.sort(random_numbers.choice(rows, size, replace=False))
-                skips, shift = skips_of(chosen.astype(np.uint32), rows)
-                kept.append(skips)
-                address = [skips.ctypes.data, shift, 0, 0] if trial % 3 else [0, 0, 0, 0]
-                lists.append([at, at + size, int(random_numbers.integers(fields)), *address])
-                weights.append(float(random_numbers.choice([1.0, 0.5, 3.0])))
-                all_rows.append(chosen.astype(np.uint32))
-                counts.append(random_numbers.integers(1, 9, size).astype(np.uint16))
-                at += size
+            for first, size in zip(starts, sizes, strict=False):
+                most = 4 if trial % 4 else 2  # of two, no row is in both
+                for _ in range(int(random_numbers.integers(most))):
+                    count = int(random_numbers.integers(1, size + 1))
+                    chosen = np.sort(random_numbers.choice(size, count, replace=False))
+                    chosen = chosen.astype(np.uint32)
+                    times = random_numbers.integers(1, 9, count).astype(np.uint16)
+                    skips, shift = skips_of(chosen, size)
+                    place = place_of(
+                        *(chosen, times, int(random_numbers.integers(fields)), first, size)
+                    )
+                    if trial % 3:
+                        place[SKIPS], place[SHIFT] = skips.ctypes.data, shift
+                    kept.append((chosen, times, skips))
+                    lists.append(place)
+                    weights.append(float(random_numbers.choice([1.0, 0.5, 3.0])))
             groups.append(len(lists))
         mask = [np.empty(0, bool), random_numbers.random(rows) < 0.3][trial % 2]
         k = int(random_numbers.integers(1, rows + 5))
@@ -407,13 +414,11 @@ def test_compiled_and_numpy_scores_are_equal_bit_by_bit() -> None:
             found, found_scores = np.empty(k, np.int64), np.empty(k)
             norms = 1 / np.random.default_rng(trial).uniform(0.3, 3, (fields, rows))
             count = kernel.best_rows(
-                np.array(lists, np.int64),
-                np.array(weights),
+                np.array(lists, np.int64).reshape(-1, WIDTH),
+                np.array(weights, float),
                 np.array(groups, np.int64),
                 factors,
                 factors,  # no row scores more
-                np.concatenate(all_rows),
-                np.concatenate(counts),
                 norms,
                 1.2,
                 mask,
@@ -426,6 +431,13 @@ def test_compiled_and_numpy_scores_are_equal_bit_by_bit() -> None:
             )
             assert not scores.any()
             assert not sums.any()
+            own = np.empty(count)
+            kernel.scores_of(
+                np.array(lists, np.int64).reshape(-1, WIDTH),
+                np.array(weights, float),
+                *(np.array(groups, np.int64), factors, norms, 1.2, found[:count].copy(), own),
+            )
+            assert own.tobytes() == found_scores[:count].tobytes()
             answers.append((found[:count].tolist(), found_scores[:count].tobytes()))
         assert all(answer == answers[0] for answer in answers)
 

@@ -34,10 +34,11 @@ def make_texts() -> list[list[str]]:
 TEXTS = make_texts()
 
 
-@pytest.fixture(scope="module")
-def c(tmp_path_factory: pytest.TempPathFactory) -> vs.Collection:
+@pytest.fixture(scope="module", params=[ROWS, 400], ids=["one segment", "segments"])
+def c(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> vs.Collection:
     rng = np.random.default_rng(6)
-    c = vs.create(tmp_path_factory.mktemp("speed") / "c.vs", dim=DIM)
+    limits = vs.Limits(window_rows=request.param, segment_rows=request.param)
+    c = vs.create(tmp_path_factory.mktemp("speed") / "c.vs", dim=DIM, limits=limits)
     c.add(
         [
             {"id": number, "text": " ".join(text), "n": number, "vector": vector}
@@ -49,6 +50,7 @@ def c(tmp_path_factory: pytest.TempPathFactory) -> vs.Collection:
     )
     c.build_text_index(["text"], progress=False)
     assert TEXT_LOADER.load() is not None
+    assert c.info().segments == -(-ROWS // request.param)
     return c
 
 
@@ -104,7 +106,7 @@ def test_compiled_code_numpy_and_a_full_memory_give_equal_bits(
             return [(each.ids, each.scores.tobytes()) for each in hits]
 
     compiled = answers()
-    monkeypatch.setattr(statistics, "SCORES", 0)
+    monkeypatch.setattr(statistics, "ROOM", 0)
     assert answers() == compiled
     monkeypatch.setattr(TEXT_LOADER, "module", None)
     monkeypatch.setattr(TEXT_LOADER, "_failed", True)
@@ -145,7 +147,7 @@ def test_plain_hybrid_is_the_same_as_with_an_option_that_changes_nothing(c: vs.C
 def test_the_scores_that_are_known_with_words_are_bounded(
     c: vs.Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "SCORES", 9000)
+    monkeypatch.setattr(statistics, "ROOM", 9000)
     with vs.open(c.path) as fresh:
         for word in WORDS:
             fresh.search(word, mode="text")

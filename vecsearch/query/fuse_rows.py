@@ -42,11 +42,11 @@ def fused_rows(
         searched.
     """
     kernels, table, scorer = TEXT_LOADER.module, searcher.scorer.table, searcher.scorer
-    parts = searcher.words.statistics.parts
-    if kernels is None or table is None or scorer.scattered or len(parts) != 1 or not query.groups:
+    statistics = searcher.words.statistics
+    if kernels is None or table is None or scorer.scattered or not query.groups:
         return None
-    postings, lists = parts[0].postings, query.parts[0]
-    if postings.impacts is not None or not 0 < len(lists.lists) <= MANY_LISTS:
+    lists, most = query.lists, MANY_LISTS * len(statistics.parts)
+    if statistics.weigher is not None or not 0 < len(lists.lists) <= most:
         return None
     room = len(text.positions) + len(found.positions)
     numbers, scores = np.empty((7, room), np.int64), np.empty((7, room))
@@ -55,8 +55,7 @@ def fused_rows(
     count = kernels.fuse_rows(
         *(np.ascontiguousarray(text.positions), by_words),
         *(np.ascontiguousarray(found.positions), np.ascontiguousarray(found.scores), zeros),
-        *(*lists, query.factors, postings.rows, postings.counts),
-        *(searcher.words.statistics.norms[0], K1),
+        *(*lists, query.factors, statistics.norms, K1),
         *(np.ascontiguousarray(vector), *table, scorer.code),
         *(CODES[fusion.method], float(fusion.text), float(fusion.k), DEPTH),
         *(room if wanted is None else wanted, numbers, scores),

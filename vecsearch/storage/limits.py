@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from vecsearch.common.gate import gate
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 
 
@@ -48,6 +49,13 @@ class Limits:
                 raise InvalidInputError(
                     f"limits: {field.name} is {value!r}; it must be a whole number, 1 or more"
                 )
+
+
+def check_limits(limits: object) -> Limits:
+    """Limits that a caller gave. Raises InvalidInputError for anything else."""
+    if not isinstance(limits, Limits):
+        raise InvalidInputError(f"limits is {shown(limits)}; it must be vecsearch.Limits(...)")
+    return limits
 
 
 DEFAULT_LIMITS = Limits()

@@ -39,7 +39,7 @@ from vecsearch.storage import disk, garbage, locks, log
 from vecsearch.storage.calibration_file import put_calibrations_apart
 from vecsearch.storage.large_merges import LargeMerges
 from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
-from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
+from vecsearch.storage.limits import DEFAULT_LIMITS, Limits, check_limits
 from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
@@ -85,7 +85,7 @@ class Store:
         self.root = root
         self.files = OpenFiles(root)
         self.lock_timeout = check_seconds("lock_timeout", lock_timeout)
-        self.limits = limits
+        self.limits = check_limits(limits)
         self._opened: Callable[[], Snapshot | None] = lambda: None  # the latest version, as opened
         self._warned = False  # that garbage cannot be removed
         self._threads = _Turns()  # flock would have threads of one Store poll for it

@@ -87,34 +87,31 @@ def prefetch(_context: Any, address: Any, size: Any) -> Any:
 @intrinsic
 def load_uint32(_context: Any, address: Any, at: Any) -> Any:
     """The uint32 of a number in an array at an address, as int64."""
+    return types.int64(types.int64, types.int64), _loading(ir.IntType(32))
 
-    def generate(_: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        start = builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
-        return builder.zext(builder.load(builder.gep(start, [arguments[1]])), ir.IntType(64))
 
-    return types.int64(types.int64, types.int64), generate
+@intrinsic
+def load_uint16(_context: Any, address: Any, at: Any) -> Any:
+    """The uint16 of a number in an array at an address, as int64."""
+    return types.int64(types.int64, types.int64), _loading(ir.IntType(16))
 
 
 @intrinsic
 def load_byte(_context: Any, address: Any, at: Any) -> Any:
     """The uint8 of a number in an array at an address, as int64."""
-
-    def generate(_: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        start = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-        return builder.zext(builder.load(builder.gep(start, [arguments[1]])), ir.IntType(64))
-
-    return types.int64(types.int64, types.int64), generate
+    return types.int64(types.int64, types.int64), _loading(ir.IntType(8))
 
 
 @intrinsic
 def load_float64(_context: Any, address: Any, at: Any) -> Any:
     """The float64 of a number in an array at an address."""
+    return types.float64(types.int64, types.int64), _loading(ir.DoubleType())
 
-    def generate(_: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        start = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
-        return builder.load(builder.gep(start, [arguments[1]]))
 
-    return types.float64(types.int64, types.int64), generate
+@intrinsic
+def load_float32(_context: Any, address: Any, at: Any) -> Any:
+    """The float32 of a number in an array at an address, as float64."""
+    return types.float64(types.int64, types.int64), _loading(ir.FloatType())
 
 
 @intrinsic
@@ -155,6 +152,19 @@ def insert_into_chunk(_context: Any, pool: Any, first: Any, key: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(pool, types.int64, types.int64), generate
+
+
+def _loading(kind: Any) -> Any:
+    """Code that loads a number of a kind, as wide as can be: (address, place) -> number."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        start = builder.inttoptr(arguments[0], kind.as_pointer())
+        value = builder.load(builder.gep(start, [arguments[1]]))
+        if isinstance(kind, ir.IntType):
+            return builder.zext(value, ir.IntType(64))
+        return builder.fpext(value, ir.DoubleType()) if isinstance(kind, ir.FloatType) else value
+
+    return generate
 
 
 def _product(builder: Any, left: Any, right: Any) -> Any:

@@ -18,7 +18,9 @@ from numba import types
 from vecsearch.index.kernels.compiled import EXACT, array_type, entry_point
 from vecsearch.index.kernels.intrinsics import (
     load_byte,
+    load_float32,
     load_float64,
+    load_uint16,
     load_uint32,
     prefetch,
     sum_of_products,
@@ -27,6 +29,18 @@ from vecsearch.index.kernels.numba_fusion import fuse as fuse
 from vecsearch.index.kernels.numba_fusion import merge as merge
 from vecsearch.index.kernels.numba_fusion import part_of, scale_of
 from vecsearch.index.kernels.numba_scores import address_of, score_between, strict
+from vecsearch.index.kernels.numpy_bm25 import (
+    FIELD,
+    FIRST,
+    LENGTH,
+    ROWS,
+    SCORES,
+    SEGMENT,
+    SHIFT,
+    SKIPS,
+    UPPERS,
+    VALUES,
+)
 
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: Fibonacci hashing
 AHEAD = 6  # vectors that are fetched before they are scored
@@ -52,21 +66,30 @@ def _insert(found: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
 
 
 @strict
-def _place_in(rows: Any, start: Any, stop: Any, skips: Any, shift: Any, row: Any) -> Any:
-    """Where a row is in a list; -1 if it is not there.
-
-    `rows` and `skips` are addresses: arrays would be counted as references at each call.
-    """
-    low, left = start, stop - start
+def _place_in(lists: Any, number: Any, given: Any) -> Any:
+    """Where a row is in a list; -1 if it is not there."""
+    row = given - lists[number, FIRST]
+    if row < 0 or row >= lists[number, SEGMENT]:
+        return -1
+    rows, skips, low, left = lists[number, ROWS], lists[number, SKIPS], 0, lists[number, LENGTH]
     if skips != 0:
-        block = row >> shift
-        before = load_uint32(skips, block)
-        low, left = start + before, load_uint32(skips, block + 1) - before
+        block = row >> lists[number, SHIFT]
+        low = load_uint32(skips, block)
+        left = load_uint32(skips, block + 1) - low
     while left > 1:  # without a branch that depends on the rows
         half = left >> 1
         low += half * (load_uint32(rows, low + half - 1) < row)
         left -= half
     return low if left == 1 and load_uint32(rows, low) == row else -1
+
+
+@strict
+def _are_apart(lists: Any, first: Any, after: Any) -> Any:
+    """Whether some lists are of different segments, so that no row is in two of them."""
+    for number in range(first + 1, after):
+        if lists[number, FIRST] == lists[number - 1, FIRST]:
+            return False
+    return True
 
 
 @strict
@@ -115,8 +138,6 @@ def _best_rows(
     groups: Any,
     factors: Any,
     bounds: Any,
-    rows: Any,
-    counts: Any,
     norms: Any,
     k1: Any,
     mask: Any,
@@ -129,7 +150,7 @@ def _best_rows(
 ) -> Any:
     left = 0
     for number in range(lists.shape[0]):
-        left += lists[number, 1] - lists[number, 0]
+        left += lists[number, LENGTH]
     size, masked, many = found.shape[0], mask.shape[0] > 0, factors.shape[0]
     seen, threshold, last = 0, -1.0, many  # `seen` rows are `touched`: they have a score
     for group in range(many):
@@ -141,40 +162,45 @@ def _best_rows(
                 if rest < threshold:
                     last = group
                     break
-        own = lists[first, 5] if first < after else 0
-        if own != 0:
-            start = lists[first, 0]
-            for place in range(start, lists[first, 1]):
-                row = rows[place]
-                if early and not mask[row]:
-                    continue
-                before = scores[row]
-                scores[row] = before + load_float64(own, place - start)
-                touched[seen] = row
-                seen += before == 0.0 and scores[row] > 0.0
-        elif after - first == 1:
-            field, weight = lists[first, 2], weights[first]
-            for place in range(lists[first, 0], lists[first, 1]):
-                row = rows[place]
-                if early and not mask[row]:
-                    continue
-                value = weight * counts[place] * norms[field, row]
-                before = scores[row]
-                score = before + factor * value / (k1 + value)
-                scores[row] = score
-                touched[seen] = row
-                seen += before == 0.0 and score > 0.0
-        else:
-            for number in range(first, after):
-                field, weight = lists[number, 2], weights[number]
-                for place in range(lists[number, 0], lists[number, 1]):
-                    row = rows[place]
+        apart = _are_apart(lists, first, after)
+        for number in range(first, after):
+            rows, values, start = (
+                lists[number, ROWS],
+                lists[number, VALUES],
+                lists[number, FIRST],
+            )
+            own, field, weight = lists[number, SCORES], lists[number, FIELD], weights[number]
+            if own != 0:
+                for place in range(lists[number, LENGTH]):
+                    row = start + load_uint32(rows, place)
                     if early and not mask[row]:
                         continue
-                    sums[row] += weight * counts[place] * norms[field, row]
+                    before = scores[row]
+                    scores[row] = before + load_float64(own, place)
+                    touched[seen] = row
+                    seen += before == 0.0 and scores[row] > 0.0
+            elif apart:
+                for place in range(lists[number, LENGTH]):
+                    row = start + load_uint32(rows, place)
+                    if early and not mask[row]:
+                        continue
+                    value = weight * load_uint16(values, place) * norms[field, row]
+                    before = scores[row]
+                    score = before + factor * value / (k1 + value)
+                    scores[row] = score
+                    touched[seen] = row
+                    seen += before == 0.0 and score > 0.0
+            else:
+                for place in range(lists[number, LENGTH]):
+                    row = start + load_uint32(rows, place)
+                    if early and not mask[row]:
+                        continue
+                    sums[row] += weight * load_uint16(values, place) * norms[field, row]
+        if not apart:
             for number in range(first, after):
-                for place in range(lists[number, 0], lists[number, 1]):
-                    row = rows[place]
+                rows, start = lists[number, ROWS], lists[number, FIRST]
+                for place in range(lists[number, LENGTH]):
+                    row = start + load_uint32(rows, place)
                     value = sums[row]
                     if value > 0:
                         before = scores[row]
@@ -184,13 +210,13 @@ def _best_rows(
                         seen += before == 0.0 and score > 0.0
                         sums[row] = 0.0
         for number in range(first, after):
-            left -= lists[number, 1] - lists[number, 0]
+            left -= lists[number, LENGTH]
     if last == many:
         threshold = -1.0
         if seen > size:
             threshold = _threshold(touched, seen, scores, mask, found_scores)
     # Rows that are among the best already come first: so the bound for the others is high.
-    count, worst, address = 0, max(threshold, 0.0), rows.ctypes.data
+    count, worst = 0, max(threshold, 0.0)
     for turn in range(2):
         for at in range(seen):
             row = touched[at]
@@ -202,7 +228,7 @@ def _best_rows(
                 continue
             most = score
             for group in range(last, many):
-                uppers = lists[groups[group], 6] if groups[group] < groups[group + 1] else 0
+                uppers = lists[groups[group], UPPERS] if groups[group] < groups[group + 1] else 0
                 if uppers != 0:
                     most += load_byte(uppers, row) * (bounds[group] * STEP)
                 else:
@@ -216,16 +242,7 @@ def _best_rows(
                 if most < worst:
                     score = -1.0
                     break
-                value, own = 0.0, 0
-                for other in range(groups[group], groups[group + 1]):
-                    start, stop, own = lists[other, 0], lists[other, 1], lists[other, 5]
-                    place = _place_in(address, start, stop, lists[other, 3], lists[other, 4], row)
-                    if place >= 0 and own != 0:
-                        score += load_float64(own, place - start)
-                    elif place >= 0:
-                        value += weights[other] * counts[place] * norms[lists[other, 2], row]
-                if value > 0:
-                    score += factors[group] * value / (k1 + value)
+                score += _part_of(lists, weights, groups, factors, norms, k1, group, row)
             if score < worst:
                 continue
             count = _insert(found, found_scores, count, row, score)
@@ -234,32 +251,44 @@ def _best_rows(
     return count
 
 
+@strict
+def _part_of(
+    lists: Any,
+    weights: Any,
+    groups: Any,
+    factors: Any,
+    norms: Any,
+    k1: Any,
+    group: Any,
+    row: Any,
+) -> Any:
+    """What a group adds to the score of a row."""
+    value = 0.0
+    for number in range(groups[group], groups[group + 1]):
+        place = _place_in(lists, number, row)
+        if place >= 0:
+            own = lists[number, SCORES]
+            if own != 0:
+                return load_float64(own, place)
+            times = load_uint16(lists[number, VALUES], place)
+            value += weights[number] * times * norms[lists[number, FIELD], row]
+    return factors[group] * value / (k1 + value) if value > 0 else 0.0
+
+
 def _scores_of(
     lists: Any,
     weights: Any,
     groups: Any,
     factors: Any,
-    rows: Any,
-    counts: Any,
     norms: Any,
     k1: Any,
     given: Any,
     found: Any,
 ) -> None:
-    address = rows.ctypes.data
     for at in range(given.shape[0]):
-        row, score = given[at], 0.0
+        score = 0.0
         for group in range(factors.shape[0]):
-            value = 0.0
-            for number in range(groups[group], groups[group + 1]):
-                start, stop, own = lists[number, 0], lists[number, 1], lists[number, 5]
-                place = _place_in(address, start, stop, lists[number, 3], lists[number, 4], row)
-                if place >= 0 and own != 0:
-                    score += load_float64(own, place - start)
-                elif place >= 0:
-                    value += weights[number] * counts[place] * norms[lists[number, 2], row]
-            if value > 0:
-                score += factors[group] * value / (k1 + value)
+            score += _part_of(lists, weights, groups, factors, norms, k1, group, given[at])
         found[at] = score
 
 
@@ -268,8 +297,6 @@ def _best_sums(
     weights: Any,
     groups: Any,
     factors: Any,
-    rows: Any,
-    impacts: Any,
     mask: Any,
     scores: Any,
     found: Any,
@@ -277,13 +304,20 @@ def _best_sums(
 ) -> Any:
     for group in range(factors.shape[0]):
         for number in range(groups[group], groups[group + 1]):
+            rows, impacts, start = (
+                lists[number, ROWS],
+                lists[number, VALUES],
+                lists[number, FIRST],
+            )
             factor = factors[group] * weights[number]
-            for place in range(lists[number, 0], lists[number, 1]):
-                scores[rows[place]] += factor * np.float64(impacts[place])
+            for place in range(lists[number, LENGTH]):
+                row = start + load_uint32(rows, place)
+                scores[row] += factor * load_float32(impacts, place)
     count, size, worst, masked = 0, found.shape[0], 0.0, mask.shape[0] > 0
     for number in range(groups[factors.shape[0]]):
-        for place in range(lists[number, 0], lists[number, 1]):
-            row = rows[place]
+        rows, start = lists[number, ROWS], lists[number, FIRST]
+        for place in range(lists[number, LENGTH]):
+            row = start + load_uint32(rows, place)
             score = scores[row]
             scores[row] = 0.0
             if score <= 0 or score < worst or (masked and not mask[row]):
@@ -294,25 +328,15 @@ def _best_sums(
     return count
 
 
-def _sums_of(
-    lists: Any,
-    weights: Any,
-    groups: Any,
-    factors: Any,
-    rows: Any,
-    impacts: Any,
-    given: Any,
-    found: Any,
-) -> None:
-    address = rows.ctypes.data
+def _sums_of(lists: Any, weights: Any, groups: Any, factors: Any, given: Any, found: Any) -> None:
     for at in range(given.shape[0]):
         row, score = given[at], 0.0
         for group in range(factors.shape[0]):
             for number in range(groups[group], groups[group + 1]):
-                start, stop = lists[number, 0], lists[number, 1]
-                place = _place_in(address, start, stop, lists[number, 3], lists[number, 4], row)
+                place = _place_in(lists, number, row)
                 if place >= 0:
-                    score += factors[group] * weights[number] * np.float64(impacts[place])
+                    impact = load_float32(lists[number, VALUES], place)
+                    score += factors[group] * weights[number] * impact
         found[at] = score
 
 
@@ -338,8 +362,6 @@ def _fuse_rows(
     weights: Any,
     groups: Any,
     factors: Any,
-    rows: Any,
-    counts: Any,
     norms: Any,
     k1: Any,
     query: Any,
@@ -432,18 +454,7 @@ def _fuse_rows(
         if not total[at] < least:
             places[looked], asked[looked] = at, candidates[at]
             looked += 1
-    _scored(
-        lists,
-        weights,
-        groups,
-        factors,
-        rows,
-        counts,
-        norms,
-        k1,
-        asked[:looked],
-        found[:looked],
-    )
+    _scored(lists, weights, groups, factors, norms, k1, asked[:looked], found[:looked])
     for number in range(looked):
         at = places[number]
         by_text[at] = found[number]
@@ -463,7 +474,6 @@ best_rows = entry_point(
     numba.njit(
         types.int64(
             *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES, _DOUBLES),
-            *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
             *(array_type(types.float64, 2), types.float64, array_type(types.boolean), types.int64),
             *(_DOUBLES, _DOUBLES, _INT64, _INT64, _DOUBLES),
         ),
@@ -475,7 +485,6 @@ scores_of = entry_point(
     numba.njit(
         types.void(
             *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
-            *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
             *(array_type(types.float64, 2), types.float64, _INT64, _DOUBLES),
         ),
         **EXACT,
@@ -487,7 +496,6 @@ fuse_rows = entry_point(
         types.int64(
             *(_INT64, _DOUBLES, _INT64, array_type(types.float32), types.int64),
             *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
-            *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
             *(array_type(types.float64, 2), types.float64),
             *(array_type(types.float32), _INT64, _INT64, types.int64),
             *(types.int64, types.float64, types.float64, types.int64, types.int64),
@@ -497,13 +505,10 @@ fuse_rows = entry_point(
     )(_fuse_rows)
 )
 
-_IMPACTS = array_type(types.float32, readonly=True)
-_POSTINGS = (array_type(types.uint32, readonly=True), _IMPACTS)
-
 best_sums = entry_point(
     numba.njit(
         types.int64(
-            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES, *_POSTINGS),
+            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
             *(array_type(types.boolean), _DOUBLES, _INT64, _DOUBLES),
         ),
         **EXACT,
@@ -512,9 +517,7 @@ best_sums = entry_point(
 
 sums_of = entry_point(
     numba.njit(
-        types.void(
-            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES, *_POSTINGS, _INT64, _DOUBLES),
-        ),
+        types.void(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES, _INT64, _DOUBLES),
         **EXACT,
     )(_sums_of)
 )

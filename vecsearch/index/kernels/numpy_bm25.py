@@ -9,6 +9,8 @@ BM25 and Beyond", 2009) for one list, and BM25F for several columns.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,19 @@ from vecsearch.index.kernels.numpy_fusion import merge as merge
 Doubles = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 
+# What a row of `lists` says of a list. Addresses are 0 for none.
+ROWS = 0  # address of its rows: uint32, ascending, counted from the first of their segment
+VALUES = 1  # address of how often each row has the term (uint16), or of its weight there (float32)
+LENGTH = 2  # how many rows it has, above 0
+FIELD = 3  # the number of its column
+FIRST = 4  # the first row of its segment
+SEGMENT = 5  # how many rows the segment has
+SKIPS, SHIFT = 6, 7  # address and shift of its skips, see `query/text/skips.py`
+SCORES = 8  # address of what each row scores (float64), where no row is in two lists of the group
+UPPERS = 9  # of a group's first list: address of the most that each row of all segments scores
+#             (uint8, of 255 steps up to the group's bound)
+WIDTH = 10
+
 
 def best_rows(
     lists: Numbers,
@@ -26,8 +41,6 @@ def best_rows(
     groups: Numbers,
     factors: Doubles,
     bounds: Doubles,
-    rows: npt.NDArray[np.uint32],
-    counts: npt.NDArray[np.uint16],
     norms: Doubles,
     k1: float,
     mask: Mask,
@@ -38,27 +51,22 @@ def best_rows(
     found: Numbers,
     found_scores: Doubles,
 ) -> int:
-    """The best rows of a segment: how many there are, at most as many as `found` has places for.
+    """The best rows: how many there are, at most as many as `found` has places for.
 
     Args:
-        lists: int64 (lists, 7): where a list begins in `rows`, where it ends, and its field; then
-            what only compiled code uses: the address and the shift of its skips (see
-            `query/text/skips.py`), and if the list is a group by itself, the address of what each
-            of its rows scores (float64) and of the most that each row of the segment scores
-            (uint8, of 255 steps up to the bound). Addresses are 0 for none.
+        lists: int64 (lists, WIDTH): what the constants above say. Skips, scores and uppers make
+            compiled code faster; they are not needed here.
         weights: Of each list.
         groups: Where each group begins among the lists, and the number of lists.
         factors: What each group counts: its idf, times what the question gives it.
         bounds: The most that each group can add to a score; not needed here.
-        rows: The rows of all lists, ascending in each.
-        counts: How often a row has the term.
         norms: float64 (fields, rows): `1 / (1 - b + b * length / mean length)`.
         k1: How soon a count saturates.
         mask: Which rows may be found; empty for all.
         early: Whether to leave out other rows before they are scored; the result is the same.
-        scores: Zeros, one for each row of the segment; zeros again afterwards.
+        scores: Zeros, one for each row; zeros again afterwards.
         sums: The same.
-        touched: One more than rows of the segment, of any values; not needed here.
+        touched: One more than rows, of any values; not needed here.
         found: Takes the rows, best first, equal scores in the order of rows.
         found_scores: Takes their scores.
     """
@@ -66,18 +74,17 @@ def best_rows(
     for group in range(len(factors)):
         parts = []
         for number in range(groups[group], groups[group + 1]):
-            start, stop, field = lists[number, :3].tolist()
-            part, times = rows[start:stop], counts[start:stop]
+            part, times = _rows_of(lists[number]), _values_of(lists[number], np.uint16)
             if early:
                 kept = mask[part]
                 part, times = part[kept], times[kept]
-            sums[part] += weights[number] * times * norms[field][part]
+            sums[part] += weights[number] * times * norms[lists[number, FIELD]][part]
             parts.append(part)
         for part in parts:
             values = sums[part]
             scores[part] += factors[group] * values / (k1 + values)
             sums[part] = 0
-        seen.extend(np.asarray(part, np.int64) for part in parts)
+        seen.extend(parts)
     return _take_best(np.concatenate(seen), scores, mask, found, found_scores)
 
 
@@ -86,8 +93,6 @@ def scores_of(
     weights: Doubles,
     groups: Numbers,
     factors: Doubles,
-    rows: npt.NDArray[np.uint32],
-    counts: npt.NDArray[np.uint16],
     norms: Doubles,
     k1: float,
     given: Numbers,
@@ -95,16 +100,12 @@ def scores_of(
 ) -> None:
     """Write the score of each given row into `found`; the other arguments are as above."""
     found[:] = 0
-    wanted = given.astype(rows.dtype)  # so that the lists are not copied
     for group in range(len(factors)):
         sums = np.zeros(len(given))
         for number in range(groups[group], groups[group + 1]):
-            start, stop, field = lists[number, :3].tolist()
-            part = rows[start:stop]
-            at = np.minimum(np.searchsorted(part, wanted), len(part) - 1)
-            here = np.flatnonzero(part[at] == wanted)
-            times = counts[start:stop][at[here]]
-            sums[here] += weights[number] * times * norms[field][given[here]]
+            here, times = _values_at(lists[number], np.uint16, given)
+            norm = norms[lists[number, FIELD]][given[here]]
+            sums[here] += weights[number] * times * norm
         found += factors[group] * sums / (k1 + sums)
 
 
@@ -113,34 +114,30 @@ def best_sums(
     weights: Doubles,
     groups: Numbers,
     factors: Doubles,
-    rows: npt.NDArray[np.uint32],
-    impacts: npt.NDArray[np.float32],
     mask: Mask,
     scores: Doubles,
     found: Numbers,
     found_scores: Doubles,
 ) -> int:
-    """The best rows by `sum of factor * weight * impact`; see `best_rows` for the arguments.
+    """The best rows by `sum of factor * weight * value`; see `best_rows` for the arguments.
 
     Args:
         lists: As above, of terms with weights.
         weights: Of each list.
         groups: Where each term begins among the lists.
         factors: The weight of each term in the question.
-        rows: As above.
-        impacts: The weight of the term in each row, above 0.
         mask: As above.
-        scores: Zeros, one for each row of the segment; zeros again afterwards.
+        scores: Zeros, one for each row; zeros again afterwards.
         found: As above.
         found_scores: As above.
     """
     seen = [np.empty(0, np.int64)]
     for group in range(len(factors)):
         for number in range(groups[group], groups[group + 1]):
-            start, stop = lists[number, :2].tolist()
-            part = rows[start:stop]
-            scores[part] += factors[group] * weights[number] * impacts[start:stop].astype(float)
-            seen.append(np.asarray(part, np.int64))
+            part = _rows_of(lists[number])
+            own = _values_of(lists[number], np.float32).astype(float)
+            scores[part] += factors[group] * weights[number] * own
+            seen.append(part)
     return _take_best(np.concatenate(seen), scores, mask, found, found_scores)
 
 
@@ -149,22 +146,49 @@ def sums_of(
     weights: Doubles,
     groups: Numbers,
     factors: Doubles,
-    rows: npt.NDArray[np.uint32],
-    impacts: npt.NDArray[np.float32],
     given: Numbers,
     found: Doubles,
 ) -> None:
     """Write the score of each given row by `best_sums` into `found`."""
     found[:] = 0
-    wanted = given.astype(rows.dtype)
     for group in range(len(factors)):
         for number in range(groups[group], groups[group + 1]):
-            start, stop = lists[number, :2].tolist()
-            part = rows[start:stop]
-            at = np.minimum(np.searchsorted(part, wanted), len(part) - 1)
-            here = np.flatnonzero(part[at] == wanted)
-            own = impacts[start:stop][at[here]].astype(float)
-            found[here] += factors[group] * weights[number] * own
+            here, own = _values_at(lists[number], np.float32, given)
+            found[here] += factors[group] * weights[number] * own.astype(float)
+
+
+class _Memory:
+    """Numbers at an address, which numpy reads in place."""
+
+    def __init__(self, address: int, count: int, kind: Any) -> None:
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (address, True),
+            "shape": (count,),
+            "typestr": np.dtype(kind).str,
+        }
+
+
+def _values_of(place: Numbers, kind: Any) -> npt.NDArray[Any]:
+    """The values of a list."""
+    return np.asarray(_Memory(int(place[VALUES]), int(place[LENGTH]), kind))
+
+
+def _rows_of(place: Numbers) -> Numbers:
+    """The rows of a list, counted from the first of all."""
+    rows = np.asarray(_Memory(int(place[ROWS]), int(place[LENGTH]), np.uint32))
+    listed: Numbers = np.add(rows, place[FIRST], dtype=np.int64)
+    return listed
+
+
+def _values_at(place: Numbers, kind: Any, given: Numbers) -> tuple[Numbers, npt.NDArray[Any]]:
+    """Which of the given rows are in a list, and their values."""
+    rows = np.asarray(_Memory(int(place[ROWS]), int(place[LENGTH]), np.uint32))
+    inside = np.flatnonzero((given >= place[FIRST]) & (given < place[FIRST] + place[SEGMENT]))
+    wanted = (given[inside] - place[FIRST]).astype(np.uint32)  # so that the list is not copied
+    at = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
+    here = np.flatnonzero(rows[at] == wanted)
+    return inside[here], _values_of(place, kind)[at[here]]
 
 
 def _take_best(

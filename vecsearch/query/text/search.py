@@ -17,9 +17,18 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.index.kernels import numpy_bm25
 from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
+from vecsearch.index.kernels.numpy_bm25 import WIDTH
 from vecsearch.query.text.groups import Group, is_plain
 from vecsearch.query.text.matching import Matcher
-from vecsearch.query.text.statistics import K1, Buffers, Doubles, Known, Numbers, Statistics
+from vecsearch.query.text.statistics import (
+    K1,
+    Buffers,
+    Doubles,
+    Known,
+    Numbers,
+    Statistics,
+    joined_lists,
+)
 from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, is_without_signs, parse
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -30,7 +39,7 @@ OVERFETCH = 4  # passages fetched for each document wanted; more if they do not 
 FEW = 0.25  # share of rows up to which the others are left out before they are scored
 LOOSE = 1 + 1e-12  # bounds are above what they bound, however sums are rounded
 LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
-MANY_LISTS = 256  # in which looking up single rows takes longer than reading them all
+MANY_LISTS = 256  # of a segment, in which looking up single rows takes longer than reading them all
 PLAIN = Clauses()  # no conditions
 ONE_AFTER_ANOTHER = np.arange(257)
 MOST_TERMS = 10_000  # that are marked in texts
@@ -44,10 +53,10 @@ class Ranking(NamedTuple):
 
 
 class ListsOf(NamedTuple):
-    """The postings of a question in one segment, as the kernels take them.
+    """The postings of a question, as the kernels take them.
 
     Attributes:
-        lists: Of all groups, as in `Lists.places`.
+        lists: Of all groups and segments, as in `Lists.places`.
         weights: Of each list.
         groups: Where each group begins among the lists, and the number of lists.
     """
@@ -94,24 +103,29 @@ class TextQuery:
         return listed
 
     @lazy
-    def _arrays(self) -> tuple[Doubles, Doubles, list[ListsOf]]:
-        """The factors and bounds, and the lists of each segment."""
+    def _arrays(self) -> tuple[Doubles, Doubles, ListsOf]:
+        """The factors and bounds, and the lists."""
         known = self.known
+        count = len(known)
         factors = [factor for _, factor, _ in known]
         bounds = [bound * LOOSE for _, _, bound in known]
         alone = [
             each.alone for each, factor, _ in known if each.alone and factor == each.idf
         ]  # what is known of their rows is for this factor
-        count = len(known)
         if 0 < len(alone) == count < len(ONE_AFTER_ANOTHER):  # most questions: few arrays are made
             places = np.frombuffer(b"".join([place for place, _ in alone]), np.int64)
-            numbers = np.array([*factors, *bounds, *[weight for _, weight in alone]])
-            lists = ListsOf(
-                places.reshape(count, -1), numbers[2 * count :], ONE_AFTER_ANOTHER[: count + 1]
-            )
-            return numbers[:count], numbers[count : 2 * count], [lists]
-        parts = [self._lists_of(number) for number in range(len(self._statistics.parts))]
-        return np.array(factors), np.array(bounds), parts
+            weights = [weight for _, each in alone for weight in each]
+            numbers = np.array([*factors, *bounds, *weights])
+            if len(weights) == count and all(len(each) == 1 for _, each in alone):
+                groups = ONE_AFTER_ANOTHER[: count + 1]
+            else:
+                groups = np.array([0, *accumulate([len(each) for _, each in alone])], np.int64)
+            lists = ListsOf(places.reshape(-1, WIDTH), numbers[2 * count :], groups)
+            return numbers[:count], numbers[count : 2 * count], lists
+        groups = np.array([0, *accumulate([len(each.joined.weights) for each, *_ in known])])
+        joined = joined_lists([each.joined for each, *_ in known])
+        lists = ListsOf(joined.places, joined.weights, groups.astype(np.int64))
+        return np.array(factors), np.array(bounds), lists
 
     @property
     def factors(self) -> Doubles:
@@ -124,17 +138,9 @@ class TextQuery:
         return self._arrays[1]
 
     @property
-    def parts(self) -> list[ListsOf]:
-        """The lists of each segment, in the order of `known`."""
+    def lists(self) -> ListsOf:
+        """The lists, in the order of `known`."""
         return self._arrays[2]
-
-    def _lists_of(self, number: int) -> ListsOf:
-        found = [known.lists[number] for known, _, _ in self.known]
-        groups = np.array([0, *accumulate([len(each.weights) for each in found])], np.int64)
-        if len(found) == 1:
-            return ListsOf(found[0].places, found[0].weights, groups)
-        places = np.concatenate([each.places for each in found])
-        return ListsOf(places, np.concatenate([each.weights for each in found]), groups)
 
     @property
     def columns(self) -> list[str]:
@@ -353,65 +359,53 @@ class TextSearcher:
             selection: The rows that may be found.
             passages: Whether conditions are about passages; else they are about documents.
         """
-        if not query.groups or not selection.count:
+        if not query.groups or not selection.count or not len(query.lists.lists):
             return Ranking(np.empty(0, np.int64), np.empty(0))
-        is_simple = is_plain(query.clauses)
-        positions, scores = [], []
-        for number, (part, lists) in enumerate(
-            zip(self.statistics.parts, query.parts, strict=True)
-        ):
+        check_time()
+        statistics, rows = self.statistics, self.snapshot.rows
+        mask, early = NO_MASK, selection.count < FEW * rows
+        if selection.mask is not None:
+            mask = selection.mask
+        if not is_plain(query.clauses):
+            wanted = self._matching(query, passages=passages)
+            if wanted is not None:
+                mask = wanted & mask if len(mask) else wanted
+        found = np.empty(min(k, rows), np.int64)
+        scores = np.empty(len(found))
+        kernels = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
+        kernels = kernels or numpy_bm25
+        buffers = statistics.buffers.pop() if statistics.buffers else _buffers(rows)
+        if statistics.weigher is not None:
+            count = kernels.best_sums(
+                *query.lists, query.factors, mask, buffers.scores, found, scores
+            )
+        else:
+            count = kernels.best_rows(
+                *query.lists,
+                query.factors,
+                query.bounds,
+                statistics.norms,
+                K1,
+                mask,
+                int(early and len(mask) > 0),
+                *buffers,
+                found,
+                scores,
+            )
+        statistics.buffers.append(buffers)
+        return Ranking(found[:count], scores[:count])
+
+    def _matching(self, query: TextQuery, *, passages: bool) -> Mask | None:
+        """The rows that meet the conditions of a question; None if they say nothing."""
+        masks = []
+        for number in range(len(self.statistics.parts)):
             check_time()
-            if not len(lists.lists):
-                continue
-            mask, early = NO_MASK, selection.count < FEW * self.snapshot.rows
-            if selection.mask is not None:
-                mask = selection.mask[part.first : part.first + part.rows]
-            if not is_simple:
-                matcher = Matcher(self.statistics, number, query.weights, passages=passages)
-                wanted = matcher.mask(query.clauses)
-                if wanted is not None:
-                    mask = wanted & mask if len(mask) else wanted
-            found = np.empty(min(k, part.rows), np.int64)
-            found_scores = np.empty(len(found))
-            kernel = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
-            buffers = part.buffers.pop() if part.buffers else _buffers(part.rows)
-            kernels = kernel or numpy_bm25
-            if part.postings.impacts is not None:
-                count = kernels.best_sums(
-                    *lists,
-                    query.factors,
-                    part.postings.rows,
-                    part.postings.impacts,
-                    mask,
-                    buffers[0],
-                    found,
-                    found_scores,
-                )
-            else:
-                count = kernels.best_rows(
-                    *lists,
-                    query.factors,
-                    query.bounds,
-                    part.postings.rows,
-                    part.postings.counts,
-                    self.statistics.norms[number],
-                    K1,
-                    mask,
-                    int(early and len(mask) > 0),
-                    *buffers,
-                    found,
-                    found_scores,
-                )
-            part.buffers.append(buffers)
-            positions.append(found[:count] + part.first)
-            scores.append(found_scores[:count])
-        if len(positions) == 1:
-            return Ranking(positions[0], scores[0])
-        if not positions:
-            return Ranking(np.empty(0, np.int64), np.empty(0))
-        joined, values = np.concatenate(positions), np.concatenate(scores)
-        best = np.lexsort((joined, -values))[:k]
-        return Ranking(joined[best], values[best])
+            matcher = Matcher(self.statistics, number, query.weights, passages=passages)
+            mask = matcher.mask(query.clauses)
+            if mask is None:
+                return None
+            masks.append(mask)
+        return np.concatenate(masks)
 
     def documents(self, query: TextQuery, k: int, selection: RowSelection) -> Ranking:
         """The k best documents, each by its best passage."""
@@ -437,44 +431,15 @@ class TextSearcher:
         scores = np.zeros(len(positions))
         if not query.groups:
             return scores
-        kernels = TEXT_LOADER.kernels() or numpy_bm25
-        parts = self.statistics.parts
-        if max((len(lists.lists) for lists in query.parts), default=0) > MANY_LISTS:
+        if len(query.lists.lists) > MANY_LISTS * len(self.statistics.parts):
             return self._scores_by_search(query, positions)
-        for number, (part, lists) in enumerate(zip(parts, query.parts, strict=True)):
-            check_time()
-            if not len(lists.lists):
-                continue
-            here: slice | Mask = slice(None)
-            rows = positions
-            if len(parts) > 1:
-                here = (positions >= part.first) & (positions < part.first + part.rows)
-                rows = positions[here] - part.first
-            found = scores if len(parts) == 1 else np.empty(len(rows))
-            if part.postings.impacts is not None:
-                kernels.sums_of(
-                    *lists,
-                    query.factors,
-                    part.postings.rows,
-                    part.postings.impacts,
-                    np.ascontiguousarray(rows, np.int64),
-                    found,
-                )
-                if found is not scores:
-                    scores[here] = found
-                continue
-            kernels.scores_of(
-                *lists,
-                query.factors,
-                part.postings.rows,
-                part.postings.counts,
-                self.statistics.norms[number],
-                K1,
-                np.ascontiguousarray(rows, np.int64),
-                found,
-            )
-            if found is not scores:
-                scores[here] = found
+        check_time()
+        kernels = TEXT_LOADER.kernels() or numpy_bm25
+        given = np.ascontiguousarray(positions, np.int64)
+        if self.statistics.weigher is not None:
+            kernels.sums_of(*query.lists, query.factors, given, scores)
+        else:
+            kernels.scores_of(*query.lists, query.factors, self.statistics.norms, K1, given, scores)
         return scores
 
     def _scores_by_search(self, query: TextQuery, positions: Positions) -> Doubles:

@@ -18,6 +18,19 @@ from vecsearch.common.arrays import Mask
 from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import QueryError
+from vecsearch.index.kernels.numpy_bm25 import (
+    FIELD,
+    FIRST,
+    LENGTH,
+    ROWS,
+    SCORES,
+    SEGMENT,
+    SHIFT,
+    SKIPS,
+    UPPERS,
+    VALUES,
+    WIDTH,
+)
 from vecsearch.query.text.groups import Group, Groups
 from vecsearch.query.text.skips import LONG, Skips, skips_of
 from vecsearch.storage.snapshot import Snapshot
@@ -30,18 +43,18 @@ K1, B = 1.2, 0.75  # as in Lucene
 EDIT_WEIGHT = 0.5  # each edit halves how often a word counts
 TEXTS_AT_ONCE = 1024  # that are read to see whether a form of a word is still there
 REMEMBERED = 20_000  # words whose lists and statistics are known
-SCORES = 64 * 1024 * 1024  # bytes of what is known of the rows of their lists, at most
+ROOM = 64 * 1024 * 1024  # bytes of what is known of the rows of their lists, at most
 SPARSE = 32  # a row in so many has a word of which something is known for all rows
 Numbers = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
-NO_LISTS = np.empty((0, 7), np.int64)
+NONE: tuple[bytes, tuple[float, ...]] = (b"", ())
 
 
 class Lists(NamedTuple):
-    """The lists of a group in one segment.
+    """The lists of a group, in one segment or in all.
 
     Attributes:
-        places: int64 (lists, 7), as the kernels take them.
+        places: int64 (lists, WIDTH), as the kernels take them.
         weights: Of each list.
         skips: The skips of long lists, to which `places` points.
     """
@@ -51,8 +64,11 @@ class Lists(NamedTuple):
     skips: Sequence[Skips] = ()
 
 
+NO_LISTS = Lists(np.empty((0, WIDTH), np.int64), np.empty(0))
+
+
 class Buffers(NamedTuple):
-    """Working memory of one search in a segment: zeros, zeros, and any values."""
+    """Working memory of one search: zeros, zeros, and any values."""
 
     scores: Doubles
     sums: Doubles
@@ -66,14 +82,17 @@ class Known(NamedTuple):
         idf: Its inverse document frequency.
         most: The most that it counts in any row, as a share of its idf.
         lists: Its lists in each segment.
-        alone: If there is one list in one segment: its place as bytes, and its weight.
-        arrays: What that place points to.
+        joined: Its lists in all segments.
+        alone: If no segment has two of its lists: `joined` with the scores for this idf, the places
+            as bytes.
+        arrays: What those places point to.
     """
 
     idf: float
     most: float
     lists: list[Lists]
-    alone: tuple[bytes, float] | None = None
+    joined: Lists
+    alone: tuple[bytes, tuple[float, ...]] | None = None
     arrays: tuple[npt.NDArray[Any], ...] = ()
 
 
@@ -92,7 +111,9 @@ class Part:
         self.live: Mask | None = None
         if mask is not None and snapshot.manifest.segments[number].deleted:
             self.live = mask[self.first : self.first + self.rows]
-        self.buffers: list[Buffers] = []  # for a search to borrow
+        impacts = self.postings.impacts
+        # What the kernels read: the values of the rows, which are weights or counts.
+        self._values = self.postings.counts if impacts is None else impacts
 
     @lazy
     def documents(self) -> Numbers | None:
@@ -184,7 +205,7 @@ class Part:
         """The lists of a group that are not empty."""
         numbers, weights = self.numbers(group, forms)
         if not len(numbers):
-            return Lists(NO_LISTS, np.empty(0))
+            return NO_LISTS
         count, starts = self.postings.fields, self.postings.starts
         fields = range(count) if group.field is None else [group.field]
         places, all_weights = [], []
@@ -192,30 +213,40 @@ class Part:
             if not field_weights[field]:
                 continue
             at = numbers * count + field
-            listed = np.zeros((len(at), 7), np.int64)
-            listed[:, 0], listed[:, 1], listed[:, 2] = starts[at], starts[at + 1], field
-            kept = listed[:, 1] > listed[:, 0]
+            begins, lengths = starts[at], starts[at + 1] - starts[at]
+            listed = np.zeros((len(at), WIDTH), np.int64)
+            listed[:, ROWS] = _addresses(self.postings.rows, begins)
+            listed[:, VALUES] = _addresses(self._values, begins)
+            listed[:, LENGTH], listed[:, FIELD] = lengths, field
+            listed[:, FIRST], listed[:, SEGMENT] = self.first, self.rows
+            kept = lengths > 0
             places.append(listed[kept])
             all_weights.append(weights[kept] * field_weights[field])
         if not places:
-            return Lists(NO_LISTS, np.empty(0))
+            return NO_LISTS
         return Lists(np.ascontiguousarray(np.concatenate(places)), np.concatenate(all_weights))
 
     def with_skips(self, lists: Lists) -> Lists:
         """The same lists, with skips for long ones."""
         skips = []
         for place in lists.places:
-            start, stop = place[:2].tolist()
-            if stop - start >= LONG:
-                own, shift = skips_of(self.postings.rows[start:stop], self.rows)
-                place[3:5] = own.ctypes.data, shift
+            if place[LENGTH] >= LONG:
+                rows = self.postings.rows[self.span(place)]
+                own, shift = skips_of(rows, self.rows)
+                place[SKIPS], place[SHIFT] = own.ctypes.data, shift
                 skips.append(own)
         return lists._replace(skips=skips)
+
+    def span(self, place: Numbers) -> slice:
+        """Where the rows of a list are among those of all lists."""
+        rows = self.postings.rows
+        start = (int(place[ROWS]) - rows.ctypes.data) // rows.itemsize
+        return slice(start, start + int(place[LENGTH]))
 
     def rows_of(self, lists: Lists) -> npt.NDArray[np.uint32]:
         """The rows of some lists, each once, ascending, deleted ones included."""
         rows = self.postings.rows
-        slices = [rows[start:stop] for start, stop in lists.places[:, :2].tolist()]
+        slices = [rows[self.span(place)] for place in lists.places]
         if len(slices) == 1:
             return slices[0]
         return np.unique(np.concatenate(slices)) if slices else np.empty(0, np.uint32)
@@ -223,7 +254,7 @@ class Part:
     def count(self, lists: Lists) -> int:
         """How many documents that are not deleted are in some lists."""
         if len(lists.places) == 1 and self.live is None and self.documents is None:
-            return int(lists.places[0, 1] - lists.places[0, 0])
+            return int(lists.places[0, LENGTH])
         rows = self.rows_of(lists)
         if self.live is not None:
             rows = rows[self.live[rows]]
@@ -252,7 +283,8 @@ class Statistics:
         )
         self.columns = text_columns(snapshot.manifest)
         self.groups = Groups(self.analyzer, self.columns)
-        self._room = SCORES
+        self.buffers: list[Buffers] = []  # for a search to borrow
+        self._room = ROOM
         self._known: dict[tuple[Group, tuple[float, ...]], Known] = {}
 
     @lazy
@@ -260,18 +292,20 @@ class Statistics:
         return [Part(self.snapshot, number) for number in range(len(self.snapshot.segments))]
 
     @lazy
-    def norms(self) -> list[Doubles]:
-        """For each segment what the length of its texts does to a count: float64 (fields, rows)."""
+    def norms(self) -> Doubles:
+        """What the length of each text does to a count: float64 (fields, rows)."""
         terms = np.zeros(len(self.columns), np.int64)
         texts = np.zeros(len(self.columns), np.int64)
         for part in self.parts:
             more_terms, more_texts = part.lengths()
             terms, texts = terms + more_terms, texts + more_texts
         means = np.maximum(terms, 1) / np.maximum(texts, 1)
-        return [
-            1 / (1 - B + B * part.postings.lengths.astype(np.float64) / means[:, None])
-            for part in self.parts
-        ]
+        norms = np.empty((len(self.columns), self.snapshot.rows))
+        for part in self.parts:
+            norms[:, part.first : part.first + part.rows] = 1 / (
+                1 - B + B * part.postings.lengths.astype(np.float64) / means[:, None]
+            )
+        return norms
 
     def forms(self, group: Group) -> dict[str, int]:
         """The terms that a group stands for because of other forms of words, and their edits.
@@ -298,7 +332,7 @@ class Statistics:
             lists = [part.with_skips(each) for part, each in zip(self.parts, lists, strict=True)]
             known = self._known_of(idf, lists)
             if len(self._known) >= REMEMBERED:
-                self._known, self._room = {}, SCORES
+                self._known, self._room = {}, ROOM
             self._known[key] = known
         return known
 
@@ -309,38 +343,58 @@ class Statistics:
         most = 0.0
         for part, each in zip(self.parts, lists, strict=True):
             assert part.postings.impacts is not None
-            for (start, stop), weight in zip(
-                each.places[:, :2].tolist(), each.weights, strict=True
-            ):
-                most = max(most, float(weight) * float(part.postings.impacts[start:stop].max()))
-        return Known(1.0, most, lists)
+            for place, weight in zip(each.places, each.weights, strict=True):
+                largest = part.postings.impacts[part.span(place)].max()
+                most = max(most, float(weight) * float(largest))
+        return Known(1.0, most, lists, joined_lists(lists))
 
     def _known_of(self, idf: float, lists: list[Lists]) -> Known:
-        most = 0.0
-        for number, each in enumerate(lists):
-            if len(each.places) != 1:
-                most = max(most, float(len(each.places) > 0))
-                continue
-            start, stop, field = each.places[0, :3].tolist()
-            postings = self.parts[number].postings
-            rows, counts = postings.rows[start:stop], postings.counts[start:stop]
-            values = each.weights[0] * counts * self.norms[number][field][rows]
-            largest = float(values.max())
-            most = max(most, largest / (K1 + largest))
-        if len(lists) != 1 or len(lists[0].places) != 1:
-            return Known(idf, most, lists)
-        place, weight = lists[0].places[0].copy(), float(lists[0].weights[0])
-        rows_of_all = self.parts[0].rows
-        is_dense = len(values) >= max(LONG, rows_of_all // SPARSE)
-        size = 8 * len(values) + is_dense * rows_of_all
+        joined = joined_lists(lists)
+        if not len(joined.weights):
+            return Known(idf, 0.0, lists, joined, NONE)
+        if max(len(each.weights) for each in lists) > 1:
+            return Known(idf, 1.0, lists, joined)
+        rows, values = [], []  # of each segment that has any
+        for part, each in zip(self.parts, lists, strict=True):
+            for place, weight in zip(each.places, each.weights, strict=True):
+                span = part.span(place)
+                here = part.postings.rows[span] + np.int64(part.first)
+                norms = self.norms[place[FIELD]][here]
+                rows.append(here)
+                values.append(weight * part.postings.counts[span] * norms)
+        largest = max(float(each.max()) for each in values)
+        most = largest / (K1 + largest)
+        places, weights = joined.places.copy(), tuple(joined.weights.tolist())
+        count, all_rows = sum(map(len, values)), self.snapshot.rows
+        is_dense = count >= max(LONG, all_rows // SPARSE)
+        size = 8 * count + is_dense * all_rows
         if size > self._room:
-            return Known(idf, most, lists, (place.tobytes(), weight))
+            return Known(idf, most, lists, joined, (places.tobytes(), weights))
         self._room -= size
-        scores = idf * values / (K1 + values)  # in the order of the kernels
-        arrays: tuple[npt.NDArray[Any], ...] = (scores,)
-        place[5] = scores.ctypes.data
+        arrays: list[npt.NDArray[Any]] = []
+        for number, each in enumerate(values):
+            arrays.append(idf * each / (K1 + each))  # in the order of the kernels
+            places[number, SCORES] = arrays[number].ctypes.data
         if is_dense:
-            uppers = np.zeros(rows_of_all, np.uint8)
-            uppers[rows] = np.minimum(np.ceil(scores * (255 / scores.max())), 255)
-            place[6], arrays = uppers.ctypes.data, (scores, uppers)
-        return Known(idf, most, lists, (place.tobytes(), weight), arrays)
+            uppers, step = np.zeros(all_rows, np.uint8), 255 / max(map(np.max, arrays))
+            for here, scores in zip(rows, arrays, strict=False):
+                uppers[here] = np.minimum(np.ceil(scores * step), 255)
+            arrays.append(uppers)
+            places[0, UPPERS] = uppers.ctypes.data
+        return Known(idf, most, lists, joined, (places.tobytes(), weights), tuple(arrays))
+
+
+def joined_lists(lists: Sequence[Lists]) -> Lists:
+    """Lists as one."""
+    if len(lists) == 1:
+        return lists[0]
+    return Lists(
+        np.concatenate([each.places for each in lists]) if lists else NO_LISTS.places,
+        np.concatenate([each.weights for each in lists]) if lists else NO_LISTS.weights,
+        [skips for each in lists for skips in each.skips],
+    )
+
+
+def _addresses(values: npt.NDArray[Any], places: Numbers) -> Numbers:
+    """Where values are in memory."""
+    return values.ctypes.data + values.itemsize * places
