@@ -22,7 +22,7 @@ from test_crash import Scenario, make_indexed, place, record, try_crash
 import vecsearch as vs
 from vecsearch.index import checkpoint as checkpoints
 from vecsearch.index.calibration import OperatingPoint
-from vecsearch.index.faiss import FaissIndex, graph
+from vecsearch.index.faiss import DiskIndex, FaissIndex, graph
 from vecsearch.index.faiss import train as faiss_build
 from vecsearch.storage.garbage import collect, remove_build_checkpoints
 from vecsearch.storage.layout import BUILD_INFO
@@ -34,6 +34,7 @@ RECIPES = {
     "floats in a graph": vs.IndexRecipe("graph", "hnsw", code="float32", M=8, ef_construction=24),
     "inverted file": vs.IndexRecipe("lists", "ivf", code="sq8", nlist=64),
     "factory": vs.IndexRecipe("factory", "factory", factory="PCA6,HNSW8_SQ8"),
+    "lists on disk": vs.IndexRecipe("disk", "disk", code="sq8", nlist=64),
 }
 
 KILLED = """
@@ -81,6 +82,13 @@ def added(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(
         faiss_build._Filling, "__init__", lambda self, index: original(self, Counting(index))
     )
+    add = DiskIndex.add
+
+    def counted(self: DiskIndex, rows: npt.NDArray[np.float32], *, threads: int = 1) -> None:
+        counts.append(len(rows))
+        add(self, rows, threads=threads)
+
+    monkeypatch.setattr(DiskIndex, "add", counted)
     return counts
 
 
@@ -148,7 +156,7 @@ def test_a_killed_build_resumes_to_the_same_index(
     shutil.copytree(collection, killed)
     shutil.copytree(collection, whole)
     kill_while_building(killed, recipe, 3)
-    (folder,) = left_over(killed)
+    (folder,) = [path for path in left_over(killed) if (path / BUILD_INFO).exists()]
     manifest = json.loads((folder / BUILD_INFO).read_text())
     assert (
         manifest["rows_added"] == 20_000
@@ -170,6 +178,8 @@ def test_a_killed_build_resumes_to_the_same_index(
     proposed, found = answers(killed)
     proposed_whole, found_whole = answers(whole)
     assert np.array_equal(proposed, proposed_whole) and found == found_whole
+    written = [next((root / "indexes").glob("*.faiss")).read_bytes() for root in (killed, whole)]
+    assert written[0] == written[1]
 
 
 def test_a_filled_index_that_was_not_calibrated_is_reused(
@@ -195,7 +205,9 @@ def test_a_filled_index_that_was_not_calibrated_is_reused(
         assert added == [] and not left_over(copy)
 
 
+@pytest.mark.parametrize("name", ["bytes in a graph", "lists on disk"])
 def test_an_interrupted_extension_resumes(
+    name: str,
     collection: Path,
     tmp_path: Path,
     eager: None,
@@ -203,7 +215,7 @@ def test_an_interrupted_extension_resumes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limits = vs.Limits(index_batch_rows=700)
-    recipe = RECIPES["bytes in a graph"]
+    recipe = RECIPES[name]
     base, more = tmp_path / "base.vs", clustered(3000, DIM, seed=5)
     shutil.copytree(collection, base)
     with vs.open(base, limits=limits) as c:

@@ -178,8 +178,7 @@ class Builder:
         manifest = self.snapshot.manifest
         size = min(training_rows(self.recipe, len(base), manifest.dim), len(base))
         sample = np.sort(self.rng.choice(base, size, replace=False))
-        on_disk = self.recipe.kind == "disk"
-        checkpoint = None if on_disk else self._open_checkpoint(self._identity(base, size))
+        checkpoint = self._open_checkpoint(self._identity(base, size))
         start = checkpoint.load() if checkpoint else None
         resumed = start.n if start else 0
         index = train_index(
@@ -194,7 +193,7 @@ class Builder:
             progress=self.progress,
             start=start,
             checkpoint=lambda part: checkpoint.offer(part, len(base)) if checkpoint else None,
-            work=BuildFolder(self.snapshot.root) if on_disk else None,
+            work=BuildFolder(self.snapshot.root) if self.recipe.kind == "disk" else None,
         )
         return index, resumed
 
@@ -267,16 +266,14 @@ class Builder:
         Also returns how many of them an interrupted build had added.
         """
         index, resumed = extension.index, 0
-        if isinstance(index, DiskIndex):
-            index.work = BuildFolder(self.snapshot.root)
-            self.add(index, base[index.n :])
-            return index, 0
         identity = self._identity(base, 0) | {"extends": extension.entry.name}
         checkpoint = self._open_checkpoint(identity)
         part = checkpoint.load() if checkpoint else None
         if part is not None:
             resumed = part.n - index.n
             index = resume_growing(part, resumed)
+        if isinstance(index, DiskIndex):
+            index.work = BuildFolder(self.snapshot.root)
         self.add(index, base[index.n :], checkpoint, len(base))
         return index, resumed
 

@@ -6,7 +6,8 @@ the codes. The file is in FAISS's own format (IndexIVF over ArrayInvertedLists),
 
 Rows are added in runs: FAISS assigns and encodes a block of rows in memory, the block's lists are
 written to the end of a file, and in the end the runs of each list are written one after the other.
-So memory is bounded by a run, whatever the number of rows, and each code is written twice.
+So memory is bounded by a run, whatever the number of rows, and each code is written twice, and at
+most once more in a checkpoint.
 
 Codes are half a byte or a byte for each component of the difference to the centroid, in the range
 of the sample; or those of RaBitQ (Gao and Long, arXiv:2405.12497) with several bits a component
@@ -318,6 +319,10 @@ class DiskIndex(FaissIndex):
                 file.write(piece)
                 lists = lists or file.tell()
         self._write_trailer(path, lists=lists)
+
+    def write_part(self, path: Path) -> None:
+        """Write it with the rows that are there; those that wait go on waiting."""
+        self.write(path)
 
     def _pieces(self, runs: Sequence[_Run]) -> Iterator[Any]:
         """The bytes of the file in order; the first piece is all before the lists."""

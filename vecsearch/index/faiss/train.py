@@ -99,9 +99,11 @@ def train_index(
                 _train(index, projection.rows(train_sample), metric, recipe)
             if recipe.kind == "disk":
                 assert work is not None
-                disk = DiskIndex(recipe, metric, projection, index, np.empty(0, np.int64))
+                disk = start
+                if not isinstance(disk, DiskIndex):
+                    disk = DiskIndex(recipe, metric, projection, index, np.empty(0, np.int64))
                 disk.work = work
-                _fill_lists(disk, _blocks(batches(), dim), n, threads, progress)
+                _fill_lists(disk, _blocks(batches(), dim), n, threads, progress, checkpoint)
                 return disk
             filling = _Filling(growing(index, n, seed=seed, threads=threads))
 
@@ -173,12 +175,19 @@ def _fill_lists(
     n: int,
     threads: int,
     progress: Callable[[int], None],
+    checkpoint: Callable[[FaissIndex], None],
 ) -> None:
+    """Add all rows, except those that an interrupted build added before."""
+    present, given = index.n, 0
     for block in blocks:
-        index.add(block, threads=threads)
+        if given >= present:
+            index.add(block, threads=threads)
+        given += len(block)
         progress(len(block))
-    if index.n != n:
-        raise InvalidInputError(f"the data has {counted(index.n, 'row')}; {n:,} were announced")
+        if given == index.n:
+            checkpoint(index)
+    if given != n:
+        raise InvalidInputError(f"the data has {counted(given, 'row')}; {n:,} were announced")
     index.settle()
 
 
