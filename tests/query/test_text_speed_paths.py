@@ -144,6 +144,22 @@ def test_plain_hybrid_is_the_same_as_with_an_option_that_changes_nothing(c: vs.C
         assert list(plain.parts or ()) == list(other.parts or ())
 
 
+def test_a_search_whose_working_memory_another_thread_takes_finds_the_same(
+    c: vs.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Taken(list[object]):  # between a look at it and the taking
+        def __bool__(self) -> bool:
+            return True
+
+        def append(self, item: object) -> None:
+            pass
+
+    expected = c.search("w40 w0", mode="text")
+    monkeypatch.setattr(c._searching().words.statistics, "buffers", Taken())
+    found = c.search("w40 w0", mode="text")
+    assert found.ids == expected.ids and found.scores.tobytes() == expected.scores.tobytes()
+
+
 def test_the_scores_that_are_known_with_words_are_bounded(
     c: vs.Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,6 @@ from vecsearch.query.text.groups import Group, is_plain
 from vecsearch.query.text.matching import Matcher
 from vecsearch.query.text.statistics import (
     K1,
-    Buffers,
     Doubles,
     Known,
     Numbers,
@@ -374,7 +373,7 @@ class TextSearcher:
         scores = np.empty(len(found))
         kernels = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
         kernels = kernels or numpy_bm25
-        buffers = statistics.buffers.pop() if statistics.buffers else _buffers(rows)
+        buffers = statistics.borrowed()
         if statistics.weigher is not None:
             count = kernels.best_sums(
                 *query.lists, query.factors, mask, buffers.scores, found, scores
@@ -459,7 +458,3 @@ class TextSearcher:
         if passages or not self.snapshot.manifest.chunked:
             return self.rows(query, min(k, selection.count or 1), selection, passages=True)
         return self.documents(query, k, selection)
-
-
-def _buffers(rows: int) -> Buffers:
-    return Buffers(np.zeros(rows), np.zeros(rows), np.empty(rows + 1, np.int64))

@@ -307,6 +307,14 @@ class Statistics:
             )
         return norms
 
+    def borrowed(self) -> Buffers:
+        """Working memory that no other search uses; give it back to `buffers`."""
+        try:
+            return self.buffers.pop()
+        except IndexError:
+            rows = self.snapshot.rows
+            return Buffers(np.zeros(rows), np.zeros(rows), np.empty(rows + 1, np.int64))
+
     def forms(self, group: Group) -> dict[str, int]:
         """The terms that a group stands for because of other forms of words, and their edits.
 
