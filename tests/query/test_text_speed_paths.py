@@ -81,8 +81,8 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-@pytest.mark.parametrize("k", [1, 10, 100, ROWS])
-@pytest.mark.parametrize("below", [ROWS, 700, 100, 9])
+@pytest.mark.parametrize("k", [1, 10, ROWS])
+@pytest.mark.parametrize("below", [ROWS, 700, 9])
 def test_hits_are_those_of_the_formula(c: vs.Collection, question: str, k: int, below: int) -> None:
     boosts = [word.partition("^") for word in question.split()]
     expected = by_formula({word: float(boost or 1) for word, _, boost in boosts})
