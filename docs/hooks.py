@@ -28,6 +28,7 @@ COPIED = {
     "explanation/measuring.md": "benchmarks/README.md",
     "explanation/results-libraries.md": f"{LIBRARIES}.md",
     "explanation/results-contract.md": "benchmarks/results/contract.md",
+    "explanation/results-contract-8-shards.md": "benchmarks/results/contract-8-shards.md",
     "explanation/package-summaries-minilm-50k.png": f"{LIBRARIES}.png",
 }
 COMMANDS = "reference/commands.md"
