@@ -133,11 +133,13 @@ def judge(
     data: Dataset, case: Case, columns: Columns, found: Sequence[Sequence[int]], k: int
 ) -> tuple[npt.NDArray[np.float64], int]:
     """Recall@k of each query by the library's own rule (`vecsearch.index.ruler`), and how many hits
-    broke the filter. A hit outside the filter is not found, and a row found twice counts once.
+    broke the filter. A hit outside the filter is not found, nor is a number that no row has, and a row
+    found twice counts once.
     """
     rows = np.full((len(found), k), -1, dtype=np.int64)
     for i, line in enumerate(found):
         rows[i, : min(k, len(line))] = line[:k]
+    rows[(rows < 0) | (rows >= len(data.base))] = -1
     broken = 0
     for i, where in enumerate(case.wheres):
         if where is not None:

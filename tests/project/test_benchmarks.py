@@ -209,6 +209,8 @@ def test_hits_outside_the_filter_do_not_count() -> None:
     found = [[outside, *line[1:]] for line in case.rows.tolist()]
     recall, broken = cases.judge(data, case, columns, found, 10)
     assert (recall.tolist(), broken) == (pytest.approx([0.9, 0.9, 0.9]), 3)
+    impossible = [[len(data.base), -7, 2**46, *found[0][3:]], *found[1:]]
+    assert cases.judge(data, case, columns, impossible, 10)[0][0] <= 0.7
     recall, _ = cases.judge(data, case, columns, [[], *found[1:]], 10)
     assert recall[0] == 0.0
 
