@@ -7,8 +7,8 @@ The right answers are exact: every query against every row that its filter keeps
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import faiss
 import numpy as np
@@ -39,14 +39,17 @@ Columns = Mapping[str, npt.NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of question: each query's filter, and its exact top rows (q, k) with their scores
-    and how many rows match.
+    """One kind of question: each query's filter, and its exact top rows (q, k) and how many rows
+    match. `judge` keeps what the right answers are, for all libraries are asked the same.
     """
 
     name: str
     wheres: Sequence[Where]
     rows: npt.NDArray[np.int64]
     matching: npt.NDArray[np.int64]
+    truths: dict[tuple[int, int], list[tuple[npt.NDArray[np.int64], ruler.Truth]]] = field(
+        default_factory=dict, repr=False
+    )
 
 
 def make_columns(data: Dataset, seed: int = 0) -> tuple[dict[str, npt.NDArray[np.int64]], Vectors]:
@@ -133,8 +136,8 @@ def judge(
     data: Dataset, case: Case, columns: Columns, found: Sequence[Sequence[int]], k: int
 ) -> tuple[npt.NDArray[np.float64], int]:
     """Recall@k of each query by the library's own rule (`vecsearch.index.ruler`), and how many hits
-    broke the filter. A hit outside the filter is not found, nor is a number that no row has, and a row
-    found twice counts once.
+    broke the filter. A hit outside the filter is not found, nor is a number that no row has, and a
+    row found twice counts once.
     """
     rows = np.full((len(found), k), -1, dtype=np.int64)
     for i, line in enumerate(found):
@@ -148,17 +151,28 @@ def judge(
             rows[i, outside] = -1
     for line in rows:
         line[np.setdiff1d(np.arange(k), np.unique(line, return_index=True)[1])] = -1
-    matching = np.minimum(case.matching[: len(found)], k)
-    scores, exact = true_scores(data, rows), true_scores(data, case.rows[: len(found), :k])
+    scores = true_scores(data, rows)
     recalls = np.ones(len(found))
-    for wanted in np.unique(matching[matching > 0]).tolist():
-        those = np.flatnonzero(matching == wanted)
-        truth = ruler.Truth(
-            case.rows[those, :wanted], exact[those, :wanted], _slack(data, case, those, wanted)
-        )
+    asked = len(found), k
+    if asked not in case.truths:
+        case.truths[asked] = list(_truths(data, case, *asked))
+    for those, truth in case.truths[asked]:
+        wanted = truth.rows.shape[1]
         hits = ruler.found_within(scores[those], truth, wanted, [k])
         recalls[those] = hits[:, 0] / wanted
     return recalls, broken
+
+
+def _truths(
+    data: Dataset, case: Case, queries: int, k: int
+) -> Iterator[tuple[npt.NDArray[np.int64], ruler.Truth]]:
+    """The right answers of the first queries: of those that have as many each."""
+    matching = np.minimum(case.matching[:queries], k)
+    exact = true_scores(data, case.rows[:queries, :k])
+    for wanted in np.unique(matching[matching > 0]).tolist():
+        those = np.flatnonzero(matching == wanted)
+        slack = _slack(data, case, those, wanted)
+        yield those, ruler.Truth(case.rows[those, :wanted], exact[those, :wanted], slack)
 
 
 def _slack(
