@@ -108,22 +108,21 @@ class TextQuery:
         count = len(known)
         factors = [factor for _, factor, _ in known]
         bounds = [bound * LOOSE for _, _, bound in known]
+        sizes = [len(each.joined.weights) for each, _, _ in known]
+        groups = ONE_AFTER_ANOTHER[: count + 1]
+        if sizes != [1] * count or count >= len(ONE_AFTER_ANOTHER):
+            groups = np.array([0, *accumulate(sizes)], np.int64)
         alone = [
             each.alone for each, factor, _ in known if each.alone and factor == each.idf
         ]  # what is known of their rows is for this factor
-        if 0 < len(alone) == count < len(ONE_AFTER_ANOTHER):  # most questions: few arrays are made
+        if 0 < len(alone) == count:  # most questions: few arrays are made
             places = np.frombuffer(b"".join([place for place, _ in alone]), np.int64)
             weights = [weight for _, each in alone for weight in each]
             numbers = np.array([*factors, *bounds, *weights])
-            if len(weights) == count and all(len(each) == 1 for _, each in alone):
-                groups = ONE_AFTER_ANOTHER[: count + 1]
-            else:
-                groups = np.array([0, *accumulate([len(each) for _, each in alone])], np.int64)
             lists = ListsOf(places.reshape(-1, WIDTH), numbers[2 * count :], groups)
             return numbers[:count], numbers[count : 2 * count], lists
-        groups = np.array([0, *accumulate([len(each.joined.weights) for each, *_ in known])])
-        joined = joined_lists([each.joined for each, *_ in known])
-        lists = ListsOf(joined.places, joined.weights, groups.astype(np.int64))
+        joined = joined_lists([each.joined for each, _, _ in known])
+        lists = ListsOf(joined.places, joined.weights, groups)
         return np.array(factors), np.array(bounds), lists
 
     @property

@@ -385,7 +385,7 @@ class Statistics:
             places[number, SCORES] = arrays[number].ctypes.data
         if is_dense:
             uppers, step = np.zeros(all_rows, np.uint8), 255 / max(map(np.max, arrays))
-            for here, scores in zip(rows, arrays, strict=False):
+            for here, scores in zip(rows, arrays, strict=True):
                 uppers[here] = np.minimum(np.ceil(scores * step), 255)
             arrays.append(uppers)
             places[0, UPPERS] = uppers.ctypes.data
