@@ -29,6 +29,8 @@ from typing import Any
 if not __package__:  # run as a file: the folder above holds the packages
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import numpy as np
+
 from benchmarks import cases, datasets, grid, measure, plot, report
 from benchmarks.peers import Task
 from benchmarks.worker import Worker, WorkerError, write_task
@@ -93,14 +95,14 @@ class Run:
         self, data: datasets.Dataset, plan: Plan, variants: Sequence[grid.Variant], work: Path
     ) -> None:
         self.data, self.plan, self.work = data, plan, work
-        self.task = work / "task"
-        columns, centroids = cases.make_columns(data)
+        self.task, self.build_seconds = work / "task", BUILD_TIMEOUT
         filtered = any(name != cases.UNFILTERED for name in plan.cases)
-        self.columns = columns if filtered else {}
+        columns, centroids = cases.make_columns(data) if filtered else ({}, data.base[:0])
+        self.columns = columns
         write_task(self.task, Task(data.base, data.metric, self.columns), data.queries)
-        self.fingerprint = hashlib.sha256(
-            data.base.tobytes() + str((data.metric, sorted(self.columns))).encode()
-        ).hexdigest()
+        told = hashlib.sha256(np.ascontiguousarray(data.base).data)
+        told.update(str((data.metric, sorted(self.columns))).encode())
+        self.fingerprint = told.hexdigest()
         self.cases = {}
         for name in plan.cases:
             limit = None if name == cases.UNFILTERED else plan.filter_queries
@@ -132,7 +134,7 @@ class Run:
                         "filters": worker.details["filters"],
                     }
                     entry.details["build_facts"] = worker.call(
-                        "build", BUILD_TIMEOUT, entry.variant.build
+                        "build", self.build_seconds, entry.variant.build
                     )
                 finally:
                     worker.stop()

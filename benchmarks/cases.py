@@ -181,7 +181,9 @@ def _slack(
     """How far below each exact score another is a tie with it: float64 (q, k)."""
     rows = case.rows[queries, :k]
     exact = np.stack([true_scores_of(data, int(query), case.rows[query, :k]) for query in queries])
-    lengths = np.linalg.norm(data.base.astype(np.float64), axis=1)[rows]
+    lengths = np.stack(
+        [np.linalg.norm(data.base[line].astype(np.float64), axis=1) for line in rows]
+    )
     own = np.linalg.norm(data.queries[queries].astype(np.float64), axis=1)
     return ruler.tolerances(Metric(data.metric), exact, lengths, own)
 

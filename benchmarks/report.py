@@ -138,7 +138,7 @@ def _speed_table(results: Record, threads: str, k: int, title: str) -> str:
                 [f"{name} ÷ best {rivals}", *(_ratio(name, each, left_out) for each in columns), ""]
                 for rivals, left_out in (("peer", BARE), ("of all", ()))
             ]
-    return f"## {title}\n\n" + _table(
+    return f"## {title}\n\n" + table(
         ["", *(f"at recall {recall:.2f}" for recall in RECALLS), "build (at .95)"], lines
     )
 
@@ -173,7 +173,7 @@ def _promise_table(results: Record, name: str, k: int) -> str:
         "ratio",
     ]
     title = f"## The promise of {name}, k={k}, one thread\n\n"
-    return title + _table(header, lines) if lines else ""
+    return title + table(header, lines) if lines else ""
 
 
 def _filter_table(results: Record, case: str, k: int) -> str:
@@ -213,7 +213,7 @@ def _filter_table(results: Record, case: str, k: int) -> str:
         f"{FILTERED_RECALL}\n\n"
     )
     header = ["", "recall", "p50 ms", "p99 ms", "QPS", "build; search", ""]
-    return title + _table(header, [cells for _, cells in lines]) if lines else ""
+    return title + table(header, [cells for _, cells in lines]) if lines else ""
 
 
 def _keeping(point: Record) -> tuple[bool, float]:
@@ -261,7 +261,7 @@ def _cost_table(results: Record) -> str:
         "cold p99 ms",
     ]
     return (
-        f"## Building, size, memory, cold start\n\n{COSTS}\n\n" + _table(header, lines)
+        f"## Building, size, memory, cold start\n\n{COSTS}\n\n" + table(header, lines)
         if lines
         else ""
     )
@@ -273,7 +273,7 @@ def _left_out(results: Record) -> str:
         for entry in results["entries"]
         if entry["error"]
     ]
-    return "## Left out\n\n" + _table(["", "build", "why"], failed) if failed else ""
+    return "## Left out\n\n" + table(["", "build", "why"], failed) if failed else ""
 
 
 def _best_rival(column: Mapping[str, tuple[float, str]], exclude: Sequence[str]) -> str | None:
@@ -302,7 +302,7 @@ def _bold(name: str) -> str:
     return f"**{name}**" if name in OWN else name
 
 
-def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table; short lines are filled up with empty cells."""
     filled = [[*line, *[""] * (len(header) - len(line))] for line in lines]
     return "\n".join(

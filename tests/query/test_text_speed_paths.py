@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import vecsearch as vs
+from vecsearch.common import beside
 from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query import modes
 from vecsearch.query.text import statistics
@@ -137,7 +138,14 @@ def test_one_compiled_call_fuses_as_single_steps_do(
         assert found[0] == found[1]
 
 
-def test_plain_hybrid_is_the_same_as_with_an_option_that_changes_nothing(c: vs.Collection) -> None:
+@pytest.mark.parametrize("cores", [1, 2])
+def test_plain_hybrid_is_the_same_as_with_an_option_that_changes_nothing(
+    c: vs.Collection, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modes, "MANY_ROWS", 0)
+    monkeypatch.setattr(beside, "cores", lambda: cores)
+    monkeypatch.setattr(beside, "_idle", [])
+    monkeypatch.setattr(beside, "_started", 0)
     vector = np.random.default_rng(8).normal(size=DIM).astype(np.float32)
     for question in QUESTIONS:
         plain = c.search(text=question, vector=vector, k=20, mode="hybrid")

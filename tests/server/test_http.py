@@ -38,6 +38,15 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "notes.vs"
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A server of a collection that no test changes."""
+    root = tmp_path_factory.mktemp("unchanged") / "notes.vs"
+    vs.create(root, embedder="toy:32").add(DOCUMENTS)
+    with TestClient(create_app([root], limits=ServerLimits(measure_seconds=0))) as client:
+        yield client
+
+
 @pytest.fixture
 def client(root: Path) -> Iterator[TestClient]:
     with TestClient(create_app([root], limits=ServerLimits(measure_seconds=0))) as client:
@@ -158,8 +167,8 @@ def test_what_others_commit_is_seen(client: TestClient, root: Path) -> None:
         ("text", ""),
     ],
 )
-def test_wrong_searches_are_400(client: TestClient, asked: Any, word: str) -> None:
-    status, _, message = error_of(client.post(f"{NOTES}/search", json=asked))
+def test_wrong_searches_are_400(unchanged: TestClient, asked: Any, word: str) -> None:
+    status, _, message = error_of(unchanged.post(f"{NOTES}/search", json=asked))
     assert status == 400 and word in message
 
 
@@ -234,24 +243,39 @@ ROUTES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, Path]]:
+    """A server with keys, and its collection. No request of `ROUTES` changes it."""
+    root = tmp_path_factory.mktemp("locked") / "notes.vs"
+    vs.create(root, embedder="toy:32").add(DOCUMENTS)
+    app = create_app(
+        [root], keys=Keys((READER,), (WRITER,)), limits=ServerLimits(measure_seconds=0)
+    )
+    with TestClient(app) as client:
+        yield client, root
+
+
 @pytest.mark.parametrize(("method", "path", "body", "needs"), ROUTES)
 @pytest.mark.parametrize("key", [None, "wrong-0123456789ab", READER, WRITER])
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
 def test_keys(
-    root: Path, method: str, path: str, body: Any, needs: str, key: str | None, header: str
+    locked: tuple[TestClient, Path],
+    method: str,
+    path: str,
+    body: Any,
+    needs: str,
+    key: str | None,
+    header: str,
 ) -> None:
-    app = create_app(
-        [root], keys=Keys((READER,), (WRITER,)), limits=ServerLimits(measure_seconds=0)
-    )
+    client, root = locked
     headers = {}
     if key is not None:
         headers[header] = f"Bearer {key}" if header == "Authorization" else key
     if path.endswith("/documents"):
         headers["Content-Type"] = NDJSON
     allowed = needs == "none" or key == WRITER or (key == READER and needs == "read")
-    with TestClient(app) as client:
-        response = client.request(method, path, json=body, headers=headers)
-        in_address = client.request(method, f"{path}?key={WRITER}&api_key={WRITER}", json=body)
+    response = client.request(method, path, json=body, headers=headers)
+    in_address = client.request(method, f"{path}?key={WRITER}&api_key={WRITER}", json=body)
     if allowed:
         assert response.status_code in (200, 400), response.text  # an empty body of documents
     else:
@@ -264,8 +288,8 @@ def test_keys(
         assert len(vs.open(root)) == 3
 
 
-def test_the_matrix_of_keys_has_every_route(client: TestClient) -> None:
-    described = client.get("/v1/openapi.json").json()["paths"]
+def test_the_matrix_of_keys_has_every_route(unchanged: TestClient) -> None:
+    described = unchanged.get("/v1/openapi.json").json()["paths"]
     known = {(method.upper(), path) for path, each in described.items() for method in each}
     tried = {(method, path.replace("notes", "{name}")) for method, path, _, _ in ROUTES}
     assert known | {("GET", "/v1/openapi.json")} == tried
@@ -338,8 +362,10 @@ def test_more_ways_to_read(client: TestClient, root: Path) -> None:
         ("delete", {}, 400, "give ids or where"),
     ],
 )
-def test_wrong_requests(client: TestClient, verb: str, body: Any, status: int, word: str) -> None:
-    answer = client.post(f"{NOTES}/{verb}", json=body, headers={"Accept": ARROW})
+def test_wrong_requests(
+    unchanged: TestClient, verb: str, body: Any, status: int, word: str
+) -> None:
+    answer = unchanged.post(f"{NOTES}/{verb}", json=body, headers={"Accept": ARROW})
     found, _, message = error_of(answer)
     assert found == status and word in message + str(answer.json()["error"].get("hint"))
 

@@ -87,19 +87,27 @@ def test_adds_go_on_while_segments_are_merged(
         ]
 
 
-def test_the_order_of_rows_does_not_depend_on_the_thread(tmp_path: Path) -> None:
-    orders = []
-    for name, waits in (("a", True), ("b", False)):
-        with created(tmp_path / name) as c:
+def test_the_order_of_rows_does_not_depend_on_the_thread(
+    tmp_path: Path, held: tuple[threading.Event, threading.Event]
+) -> None:
+    go, orders = held[1], []
+    for when in ("at once", "sometime", "at the end"):
+        if when == "at the end":
+            go.clear()
+        else:
+            go.set()
+        with created(tmp_path / when) as c:
             for n in range(0, 33, 3):
                 c.add([{"id": n, "n": 0, "vector": [n, 1]}])
                 c.add([{"vector": [n, 2], "id": n + 1, "n": 1}], on_conflict="replace")
                 c.update(f"id = {n // 2}", {"n": 5})
-                if waits:
+                if when == "at once":
                     c._store.large_merges.wait()
+            go.set()
+            c._store.large_merges.wait()
             c.refresh()
             orders.append(c.to_arrow())
-    assert orders[0].equals(orders[1])
+    assert orders[0].equals(orders[1]) and orders[0].equals(orders[2])
 
 
 FOLLOWED: dict[str, Callable[[vs.Collection], object]] = {

@@ -14,7 +14,7 @@ from support.data import clustered
 import vecsearch as vs
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
-CHILDREN = 60 if SOAK else 5
+CHILDREN = 60 if SOAK else 3
 
 SCRIPT = """
 import faulthandler, itertools, os, signal, sys, threading, time

@@ -15,6 +15,7 @@ from vecsearch.common.hosts import LOCAL_HOSTS
 from vecsearch.common.media_types import ARROW, JSON
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
+from vecsearch.common.tls import tls_context
 from vecsearch.query.for_json import value_for_json
 
 if TYPE_CHECKING:
@@ -60,9 +61,14 @@ class Connection:
         self._place = f"{parts.scheme}://{parts.netloc}/v1/collections/{quote(name)}"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # No redirection is followed, so that the key reaches this server only.
-        transport = None if uds is None else httpx.HTTPTransport(uds=os.fspath(uds))
+        tls = tls_context()
+        transport = None
+        if uds is not None:
+            transport = httpx.HTTPTransport(uds=os.fspath(uds), verify=tls)
         self._client = httpx.Client(
-            headers=headers, timeout=timeout, follow_redirects=False, transport=transport
+            **{"headers": headers, "timeout": timeout, "verify": tls},
+            follow_redirects=False,
+            transport=transport,
         )
         self._transport_error: type[Exception] = httpx.TransportError
 

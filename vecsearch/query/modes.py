@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.beside import beside
 from vecsearch.errors import InvalidInputError
+from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.fuse_rows import fused_rows
 from vecsearch.query.fused import Fused, Parts
@@ -33,6 +35,8 @@ from vecsearch.query.text.search import TextQuery, TextSearcher
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import Plan
+
+MANY_ROWS = 10_000  # in fewer, a search by words is over before another thread begins
 
 
 def fusion_for(manifest: Manifest, given: Any) -> Fusion:
@@ -260,6 +264,14 @@ def _hybrid_plan(fusion: str, described: str, rows: int, vectors: str, recall: f
     return Plan("hybrid", reason, rows, recall)
 
 
+def is_worth_a_thread(searcher: Searcher) -> bool:
+    """Whether a search by words takes longer than to hand it to another thread.
+
+    Only compiled code lets other threads run.
+    """
+    return TEXT_LOADER.module is not None and searcher.snapshot.rows >= MANY_ROWS
+
+
 def plain_hybrid(
     request: Request, encoder: Callable[[Manifest], QueryEncoder], asked: Asked
 ) -> tuple[Hits, Vectors]:
@@ -271,9 +283,11 @@ def plain_hybrid(
     manifest = searcher.snapshot.manifest
     fusion, words = fusion_for(manifest, None), searcher.words
     query = words.read(asked.words, syntax=False)
+    half = partial(words.search, query, DEPTH, selection, passages=True)
+    by_words = beside(half) if is_worth_a_thread(searcher) else half
     vector = encoder(manifest).encode(asked.vector)
     found = searcher.search(vector, DEPTH, selection, request.recall, request.exact)
-    ranking = words.search(query, DEPTH, selection, passages=True)
+    ranking = by_words()
     rows = fused_rows(searcher, query, vector, ranking, found, fusion, selection.count, k)
     if rows is None:
         search = ModeSearch(request, encoder, "hybrid", None, None)
