@@ -69,6 +69,28 @@ def bools_in_arrow(
     return pa.Array.from_buffers(pa.bool_(), len(values), buffers)
 
 
+def bools_in_numpy(array: pa.Array) -> Mask:
+    """An Arrow array of truth values without nulls as a numpy array, copied.
+
+    `array.to_numpy(zero_copy_only=False)` does the same, but imports pandas first.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> bools_in_numpy(pa.array([True, False, True])[1:]).tolist()
+        [False, True]
+    """
+    return unpacked(array.buffers()[1], array.offset, len(array))
+
+
+def unpacked(buffer: pa.Buffer | None, first: int, count: int) -> Mask:
+    """Some of the truth values that Arrow packs into a buffer, eight into a byte."""
+    if not count:
+        return np.empty(0, bool)
+    byte, skipped = divmod(first, 8)
+    packed = np.frombuffer(buffer, np.uint8)[byte:]
+    return np.unpackbits(packed, count=skipped + count, bitorder="little")[skipped:].view(bool)
+
+
 def constants_in_arrow(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """`pa.array(values, kind)`, for plain values of usual kinds without importing pandas first.
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arguments import check_names, check_one_of
-from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.arrays import Positions, Vectors, numbers_in_numpy
 from vecsearch.common.json_column import python_rows
 from vecsearch.common.show import shown_id
 from vecsearch.errors import IdNotFoundError
@@ -142,7 +142,7 @@ def with_whole_texts(
     if not snapshot.manifest.chunked or len(texts) == 1 or not names:
         return rows
     owners = np.array(passage_columns(snapshot, positions), object)
-    numbers = snapshot.take([TEXT_NUMBER], positions).column(0).to_numpy()
+    numbers = numbers_in_numpy(snapshot.take([TEXT_NUMBER], positions).column(0))
     ids = snapshot.take([snapshot.manifest.id_column], positions).column(0)
     for name, whole in zip(names, whole_texts(snapshot, ids, names), strict=True):
         at = rows.schema.names.index(name)
@@ -163,8 +163,8 @@ def first_rows(snapshot: Snapshot) -> Positions:
     positions = snapshot.live.rows
     if not snapshot.manifest.chunked:
         return positions
-    ordinals = snapshot.take_stored([CHUNK], positions).column(0).to_numpy()
-    firsts: Positions = positions[np.asarray(ordinals == 0)]
+    ordinals = numbers_in_numpy(snapshot.take_stored([CHUNK], positions).column(0))
+    firsts: Positions = positions[ordinals == 0]
     return firsts
 
 

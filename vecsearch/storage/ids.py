@@ -31,7 +31,7 @@ FEW_IDS = 1000  # so many are made an array without pandas, which pa.array would
 def id_keys(ids: pa.Array) -> Keys:
     """The 64-bit key of each id (an int64 or large_string array without nulls)."""
     if pa.types.is_integer(ids.type):
-        return np.asarray(ids.cast(pa.int64()).to_numpy(zero_copy_only=False))
+        return numbers_in_numpy(ids.cast(pa.int64()))
     digests = b"".join(blake2b(text.encode(), digest_size=8).digest() for text in ids.to_pylist())
     return np.frombuffer(digests, np.int64)
 

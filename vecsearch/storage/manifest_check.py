@@ -243,32 +243,49 @@ def _check_points(calibration: Mapping[str, Any], rows: int, least_effort: int, 
     fits = isinstance(points, list) and len(points) <= MOST_POINTS
     _require(fits, f"{where}surface is {points!r:.80}")
     for number, point in enumerate(points):
-        message = f"{where}surface[{number}] is {point!r:.80}"
-        _require(isinstance(point, list), message)
-        if len(point) > POINT_VALUES[-1]:
-            point, (steps, *made) = point[: POINT_VALUES[-1]], point[POINT_VALUES[-1] :]
-            _require(len(made) <= 1 and all(map(_is_number, made)), message)
-            _check_steps(steps, point[0], message)
-        _require(len(point) in POINT_VALUES and all(map(_is_number, point)), message)
-        effort, depth, k = point[:3]
-        _require(all(type(value) is int for value in (effort, depth, k)), message)
-        _require(least_effort <= effort <= LARGEST_EFFORT, message)
-        _require(0 < k <= depth <= max(rows, 1), message)
+        if not _is_point(point, rows, least_effort):
+            raise ValueError(f"{where}surface[{number}] is {point!r:.80}")
 
 
-def _check_steps(steps: Any, effort: Any, message: str) -> None:
-    """The efforts of a point, ascending from its own, each with a contrast; none in old points."""
-    _require(isinstance(steps, list) and len(steps) <= MOST_STEPS, message)
+def _is_point(point: Any, rows: int, least_effort: int) -> bool:
+    """Whether a value is an operating point: numbers, then its steps, then one number more."""
+    if not isinstance(point, list):
+        return False
+    numbers, more = point[: POINT_VALUES[-1]], point[POINT_VALUES[-1] :]
+    if len(numbers) not in POINT_VALUES or not all(map(_is_number, numbers)):
+        return False
+    effort, depth, k = numbers[:3]
+    return (
+        type(effort) is type(depth) is type(k) is int
+        and least_effort <= effort <= LARGEST_EFFORT
+        and 0 < k <= depth <= max(rows, 1)
+        and len(more) <= 2
+        and (not more or _are_steps(more[0], effort))
+        and all(map(_is_number, more[1:]))
+    )
+
+
+def _are_steps(steps: Any, effort: int) -> bool:
+    """Whether a value is efforts, ascending from one, each with a contrast. Old points have none."""
+    if not isinstance(steps, list) or len(steps) > MOST_STEPS:
+        return False
     last = effort
     for step in steps:
-        _require(isinstance(step, list) and len(step) == 2 and all(map(_is_number, step)), message)
-        _require(type(step[0]) is int and _is_number(last), message)
-        _require(last <= step[0] <= LARGEST_EFFORT, message)
-        last = step[0]
+        if not (isinstance(step, list) and len(step) == 2):
+            return False
+        larger, contrast = step
+        if type(larger) is not int or not last <= larger <= LARGEST_EFFORT:
+            return False
+        if not _is_number(contrast):
+            return False
+        last = larger
+    return True
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return type(value) is float and math.isfinite(value)
 
 
 def _check_file(ref: FileRef, where: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Positions, numbers_in_numpy
 from vecsearch.common.fork import Lock
 from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
@@ -134,5 +134,4 @@ def read_rows(root: Path, ref: disk.FileRef, kind: pa.DataType) -> Positions:
     """
     file = CheckedFile(root, ref)
     file.verify_all()
-    numbers = read_numbers(file, {"row": kind}).column(0).to_numpy()
-    return np.asarray(numbers).astype(np.int64)
+    return numbers_in_numpy(read_numbers(file, {"row": kind}).column(0)).astype(np.int64)

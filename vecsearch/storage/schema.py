@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.common.arrays import Vectors
+from vecsearch.common.arrays import Vectors, numbers_in_numpy
 from vecsearch.common.json_column import JSON, NotJsonError, as_json, is_json, type_name
 from vecsearch.common.plain_types import plain_type
 from vecsearch.common.show import shown
@@ -401,7 +401,7 @@ def count_documents(batch: pa.RecordBatch, live: npt.NDArray[np.bool_] | None = 
     """
     if CHUNK not in batch.schema.names:
         return int(batch.num_rows if live is None else np.count_nonzero(live))
-    first = batch.column(CHUNK).to_numpy() == 0
+    first = numbers_in_numpy(batch.column(CHUNK)) == 0
     return int(np.count_nonzero(first if live is None else first & live))
 
 
@@ -436,7 +436,7 @@ def decode_vectors(batch: pa.RecordBatch) -> Vectors:
     column = batch.column(VECTOR)
     vectors = vector_view(column, column.type.list_size).astype(np.float32, copy=False)
     if NORM in batch.schema.names:
-        norms = batch.column(NORM).to_numpy()
+        norms = numbers_in_numpy(batch.column(NORM))
         if not (norms == 1).all():
             return np.asarray(vectors * norms[:, None], np.float32)
     return vectors
@@ -454,7 +454,7 @@ def check_encoded(batch: pa.RecordBatch, metric: Metric) -> None:
         if metric is Metric.COSINE and not (abs(squares - 1) < UNIT_TOLERANCE).all():
             raise CorruptedError("a vector is not of unit length")
     if metric is Metric.COSINE:
-        norms = batch.column(NORM).to_numpy()
+        norms = numbers_in_numpy(batch.column(NORM))
         if not (np.isfinite(norms) & (norms > 0)).all():
             raise CorruptedError("the length of a vector is not a positive number")
 

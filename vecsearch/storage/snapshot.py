@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.arrays import Mask, Positions, numbers_in_arrow
+from vecsearch.common.arrays import Mask, Positions, bools_in_numpy, numbers_in_arrow
 from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
@@ -173,7 +173,7 @@ class Snapshot:
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
                 stored = self.segments[number].take([self.manifest.id_column], rows).column(0)
                 same = pc.equal(stored, ids.take(numbers_in_arrow(owner)))
-                matches &= same.to_numpy(zero_copy_only=False)
+                matches &= bools_in_numpy(same)
             owners.append(owner[matches])
             positions.append(rows[matches] + self.starts[number])
         owner, position = np.concatenate(owners), np.concatenate(positions)
@@ -195,7 +195,7 @@ class Snapshot:
             waiting.append(self.files.segment(entry).column(self.manifest.id_column))
             if stop - done >= max(len(ids), PASS_ROWS) or stop == self.rows:
                 found = pc.is_in(pa.chunked_array(waiting, ids.type), value_set=ids)
-                mask[done:stop] = found.to_numpy()
+                mask[done:stop] = np.concatenate([bools_in_numpy(each) for each in found.chunks])
                 waiting, done = [], stop
                 check_time()
         if self.live.mask is not None:
@@ -255,7 +255,10 @@ class Snapshot:
             pieces.append(self.segments[number].take(names, rows))
             order.append(indices)
         if not pieces:
-            return pa.RecordBatch.from_pylist([], schema=self.schema_of(names))
+            schema = self.schema_of(names)  # `from_pylist` would import pandas
+            return pa.RecordBatch.from_arrays(
+                [pa.nulls(0, of.type) for of in schema], schema=schema
+            )
         if len(pieces) == 1:
             return pieces[0]
         joined, places = pa.concat_batches(pieces), np.concatenate(order)

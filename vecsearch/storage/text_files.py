@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import numbers_in_numpy
 from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
 from vecsearch.storage.arrow_file import read_batch
@@ -89,7 +90,9 @@ def read_postings(file: CheckedFile, rows: int, fields: int, *, weighted: bool =
         raise CorruptedError(f"{file.path} has nulls")
     values = {name: column.flatten() for name, column in lists.items()}
     numbers = {
-        name: values[name].to_numpy() for name, kind in kinds.items() if kind != pa.large_string()
+        name: numbers_in_numpy(values[name])
+        for name, kind in kinds.items()
+        if kind != pa.large_string()
     }
     if len(values["lengths"]) != rows * fields:
         raise CorruptedError(f"{file.path} has lengths of other texts than its segment's")

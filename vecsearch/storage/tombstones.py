@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Positions, bools_in_numpy, numbers_in_numpy
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.arrow_file import read_batch, read_numbers
 from vecsearch.storage.disk import CheckedFile, FileRef
@@ -37,7 +37,7 @@ def read_tombstones(root: Path, ref: FileRef, entry: SegmentEntry) -> Positions:
     file = CheckedFile(root, ref)
     file.verify_all()
     if read_batch(file).schema.names == [*BITS]:
-        mask = read_numbers(file, BITS).column(0).to_numpy(zero_copy_only=False)
+        mask = bools_in_numpy(read_numbers(file, BITS).column(0))
         if len(mask) != entry.rows:
             raise CorruptedError(
                 f"{file.path} is of {len(mask)} rows where its segment has {entry.rows}: "
@@ -45,7 +45,7 @@ def read_tombstones(root: Path, ref: FileRef, entry: SegmentEntry) -> Positions:
             )
         rows = np.flatnonzero(mask)
     else:
-        rows = read_numbers(file, LIST).column(0).to_numpy().astype(np.int64)
+        rows = numbers_in_numpy(read_numbers(file, LIST).column(0)).astype(np.int64)
     if len(rows) != entry.deleted:
         raise CorruptedError(
             f"{file.path} has {len(rows)} rows where the manifest says {entry.deleted}: "

@@ -14,10 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import constants_in_arrow, numbers_in_numpy
 from vecsearch.text.analyzer import Analyzer, whole_texts
 
 MOST = 65_535  # a count or more
 LEAST = np.float32(1e-30)  # a weight, however small it was given
+FEW_WORDS = 100_000  # so many are made an array without pandas, which pa.array would import
 Numbers = npt.NDArray[np.int64]
 _NO_FORMS = pa.nulls(0, pa.large_string()), np.empty(0, np.uint32)
 
@@ -176,8 +178,10 @@ def _listed(
 
 def _sorted(words: Sequence[str]) -> tuple[pa.Array, Numbers]:
     """Different words in the order of their bytes, and the number in it of each word given."""
-    unique = _union([pa.array(words, pa.large_string())])
-    return unique, _numbers_in(pa.array(words, pa.large_string()), unique)
+    kind = pa.large_string()
+    found = constants_in_arrow(words, kind) if len(words) <= FEW_WORDS else pa.array(words, kind)
+    unique = _union([found])
+    return unique, _numbers_in(found, unique)
 
 
 def _union(parts: Sequence[pa.Array]) -> pa.Array:
@@ -187,7 +191,7 @@ def _union(parts: Sequence[pa.Array]) -> pa.Array:
 
 def _numbers_in(words: pa.Array, unique: pa.Array) -> Numbers:
     found = pc.index_in(words, unique).cast(pa.int64())
-    return np.asarray(found.to_numpy(zero_copy_only=False)).astype(np.int64)
+    return numbers_in_numpy(found).astype(np.int64)
 
 
 class _Words(dict[str, int]):

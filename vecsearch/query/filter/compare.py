@@ -20,7 +20,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.arrays import bools_in_arrow, constants_in_arrow, numbers_in_arrow
+from vecsearch.common.arrays import (
+    bools_in_arrow,
+    constants_in_arrow,
+    numbers_in_arrow,
+    unpacked,
+)
 from vecsearch.common.deadline import check_time
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.values import (
@@ -71,17 +76,12 @@ def bits(result: Any, rows: int) -> npt.NDArray[np.bool_]:
     if isinstance(result, pa.Scalar):
         return np.full(rows, result.as_py() is True)
     validity, values = result.buffers()
-
-    def unpacked(buffer: pa.Buffer) -> npt.NDArray[np.bool_]:
-        # Arrow packs eight booleans into a byte; numpy unpacks them ten times faster than to_numpy.
-        first, skip = divmod(result.offset, 8)
-        packed = np.frombuffer(buffer, np.uint8)[first:]
-        return np.unpackbits(packed, count=skip + rows, bitorder="little")[skip:].view(np.bool_)
-
     if values is None or rows == 0:
         return np.zeros(rows, np.bool_)
-    mask = unpacked(values)
-    return mask if validity is None or result.null_count == 0 else mask & unpacked(validity)
+    mask = unpacked(values, result.offset, rows)
+    if validity is None or result.null_count == 0:
+        return mask
+    return mask & unpacked(validity, result.offset, rows)
 
 
 def boolean(label: str, run: Callable[[Any], Any], cost: int | None = None) -> Value:

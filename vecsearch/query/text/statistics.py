@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 
-from vecsearch.common.arrays import Mask
+from vecsearch.common.arrays import Mask, bools_in_numpy
 from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import QueryError
@@ -122,8 +123,8 @@ class Part:
         if not manifest.chunked:
             return None
         ids = self._snapshot.segments[self._number].column(manifest.id_column)
-        values = ids.to_numpy(zero_copy_only=False)
-        return np.cumsum(np.append(False, values[1:] != values[:-1])) if len(values) else values
+        changes = bools_in_numpy(pc.not_equal(ids[1:], ids[:-1]))
+        return np.cumsum(np.append(False, changes)) if len(ids) else np.empty(0, np.int64)
 
     def lengths(self) -> tuple[Numbers, Numbers]:
         """For each column: terms of the live texts, and how many texts have any."""
