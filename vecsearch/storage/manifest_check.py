@@ -266,7 +266,7 @@ def _is_point(point: Any, rows: int, least_effort: int) -> bool:
 
 
 def _are_steps(steps: Any, effort: int) -> bool:
-    """Whether a value is efforts, ascending from one, each with a contrast. Old points have none."""
+    """Whether a value is efforts, ascending from one, each with a contrast; or none at all."""
     if not isinstance(steps, list) or len(steps) > MOST_STEPS:
         return False
     last = effort
