@@ -220,7 +220,7 @@ NAMED = [
     Named(
         "Sn1",
         "vecsearch/storage/snapshot.py",
-        "                matches &= same.to_numpy(zero_copy_only=False)\n",
+        "                matches &= bools_in_numpy(same)\n",
         "                assert len(same) == len(matches)\n",
         "tests/storage/test_ids.py",
     ),

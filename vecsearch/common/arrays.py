@@ -82,7 +82,7 @@ def bools_in_numpy(array: pa.Array) -> Mask:
     return unpacked(array.buffers()[1], array.offset, len(array))
 
 
-def unpacked(buffer: pa.Buffer | None, first: int, count: int) -> Mask:
+def unpacked(buffer: Any, first: int, count: int) -> Mask:
     """Some of the truth values that Arrow packs into a buffer, eight into a byte."""
     if not count:
         return np.empty(0, bool)
