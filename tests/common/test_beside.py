@@ -67,3 +67,13 @@ def test_a_forked_child_has_a_thread_of_its_own() -> None:
         found = [beside(lambda n=n: n)() for n in range(5)]
         os._exit(found != [0, 1, 2, 3, 4])
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_where_no_thread_can_start_the_caller_makes_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert beside(threading.get_ident)() == threading.get_ident()

@@ -66,7 +66,9 @@ class Connection:
         if uds is not None:
             transport = httpx.HTTPTransport(uds=os.fspath(uds), verify=tls)
         self._client = httpx.Client(
-            **{"headers": headers, "timeout": timeout, "verify": tls},
+            headers=headers,
+            timeout=timeout,
+            verify=tls,
             follow_redirects=False,
             transport=transport,
         )

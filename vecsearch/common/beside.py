@@ -1,7 +1,7 @@
 """A call on another core, for work of a millisecond whose halves do not need each other.
 
 Compiled code lets other threads run. Starting a thread takes about as long as half a search; so a
-few threads wait for calls, and one that waits takes one over within some 20 microseconds.
+few threads wait for calls, as many as there are other cores.
 """
 
 from __future__ import annotations
@@ -78,7 +78,10 @@ def _helper() -> _Helper | None:
         if _started >= cores() - 1:
             return None
         _started += 1
-    return _Helper()
+    try:
+        return _Helper()
+    except RuntimeError:  # the interpreter ends, or there are too many threads
+        return None
 
 
 def _in_child() -> None:

@@ -195,7 +195,8 @@ class Snapshot:
             waiting.append(self.files.segment(entry).column(self.manifest.id_column))
             if stop - done >= max(len(ids), PASS_ROWS) or stop == self.rows:
                 found = pc.is_in(pa.chunked_array(waiting, ids.type), value_set=ids)
-                mask[done:stop] = np.concatenate([bools_in_numpy(each) for each in found.chunks])
+                parts = [np.empty(0, bool), *map(bools_in_numpy, found.chunks)]
+                mask[done:stop] = np.concatenate(parts)
                 waiting, done = [], stop
                 check_time()
         if self.live.mask is not None:
