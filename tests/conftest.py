@@ -113,7 +113,7 @@ def quick_calibration(request: pytest.FixtureRequest) -> Iterator[None]:
     widest = (1250,) if getattr(request.module, "WIDE_CALIBRATION", False) else ()
     with pytest.MonkeyPatch.context() as patch:
         if not SOAK and not getattr(request.module, "FULL_CALIBRATION", False):
-            patch.setattr(f"{CALIBRATE}.KS", (1, 10, 100, *widest))
+            patch.setattr(f"{CALIBRATE}.KS", (1, 10, 50, 100, *widest))
             patch.setattr(f"{CALIBRATE}.AIMS", (0.8, 0.9, 0.95, 0.99))
             patch.setattr(f"{INDEX}.EFFORTS", tuple(8 * 2**n for n in range(10)))
             patch.setattr(f"{UNLIKE}.MOST", 200)
