@@ -217,6 +217,9 @@ EXACT: dict[str, Forgery] = {  # derived data: a warning, and exact search
     "a calibration too deep": calibration(b"[" * 100_000),
     "a calibration that is a list": calibration(b"[]"),
     "a calibration without end": calibration(b'{"surface": [[1e999, 1, 1, 1, 1, 1]]}'),
+    "a calibration of 400 digits": calibration(
+        b'{"surface": [[8, 10, 10, 1' + b"0" * 400 + b", 0.4, 2.5]]}"
+    ),
     "a point deeper than the index": calibration(b'{"surface": [[8, 99, 10, 0.5, 0.4, 2.5]]}'),
     "links outside": graph("neighbors", slice(None), INDEXED),
     "a link far outside": graph("neighbors", 3, 2 * 10**9),
