@@ -153,19 +153,23 @@ def measured(
     """One size: what each library took, and where it was left out."""
     left_out, variants, numbers = {}, [], data.base.size
     smaller = [each for each in earlier if each["rows"] * each["dim"] < numbers]
+    last = smaller[-1] if smaller else {"entries": [], "rows": 0, "dim": 0}
+    known = {entry["name"]: entry for entry in last["entries"]}
     for variant in grid.read(options.grid, only=options.only):
-        reason = None
-        for size in smaller[-1:]:
-            known = {entry["name"]: entry for entry in size["entries"]}
-            reason = "was left out before"
-            if variant.name in known:
-                before = known[variant.name] | {"numbers": size["rows"] * size["dim"]}
-                reason = too_much(before, numbers, options.minutes)
+        reason = "was left out before" if smaller else None
+        if variant.name in known:
+            before = known[variant.name] | {"numbers": last["rows"] * last["dim"]}
+            reason = too_much(before, numbers, options.minutes)
         if reason is None:
             variants.append(variant)
         else:
             left_out[variant.name] = reason
-    plan = ann.Plan([K], [cases.UNFILTERED], 0, options.rounds, options.seconds, 2, batch=False)
+    hardware = measure.hardware()
+    plan = ann.Plan(
+        *([K], [cases.UNFILTERED], 0, options.rounds, options.seconds),
+        threads=int(hardware["cores"]),
+        batch=False,
+    )
     run = ann.Run(data, plan, variants, work)
     run.build_seconds = 60 * options.minutes
     if isinstance(data.base, np.memmap):  # the rows are on disk once, as the task of the libraries
@@ -186,7 +190,7 @@ def measured(
     return {
         "data": data.name,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "hardware": measure.hardware(),
+        "hardware": hardware,
         "versions": {name: measure.version(name) for name in PACKAGES},
         "arguments": {"minutes": options.minutes, "queries": QUERIES, "k": K},
         "rows": len(data.base),

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from vecsearch.common.fork import Lock
+
 T = TypeVar("T")
 
 
@@ -45,7 +47,7 @@ class _Call(Generic[T]):
 
 _idle: list[_Helper] = []
 _started = 0
-_lock = threading.Lock()
+_lock = Lock()
 
 
 class _Helper:
@@ -86,8 +88,8 @@ def _helper() -> _Helper | None:
 
 def _in_child() -> None:
     """A forked child has none of these threads."""
-    global _idle, _started, _lock
-    _idle, _started, _lock = [], 0, threading.Lock()
+    global _idle, _started
+    _idle, _started = [], 0
 
 
 os.register_at_fork(after_in_child=_in_child)
