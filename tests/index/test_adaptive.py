@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import vecsearch as vs
 from vecsearch.index import adaptive
 from vecsearch.index.adaptive import best_point
 from vecsearch.index.calibration import Calibration, OperatingPoint, merge_points
@@ -252,6 +254,67 @@ def test_queries_farther_than_all_others_are_not_searched_so() -> None:
     assert point is not None
     assert point.farthest == made[0].kth[kinds == 0].min() > -9
     assert point.low >= 0.8
+
+
+def test_a_query_is_too_far_only_by_an_effort_that_finds_the_best_rows() -> None:
+    """Smaller efforts find worse candidates of every third query, one in a thousand excepted."""
+    made, kinds = outcomes(2000, (16, 24, 32, 48, 64, 96), 10), np.zeros(2000, np.int64)
+    kinds[::2] = 1
+    for one in made:
+        one.last = one.kth.copy()
+        one.last[kinds == 1] = -9.0  # made queries do not count
+
+    def measured() -> OperatingPoint:
+        point = best_point(made, kinds, 10, 0.8, 0.0, 1e5)
+        assert point is not None and point.steps[0][0] == 16
+        return point
+
+    assert measured().far == 24
+    for one in made[:4]:
+        one.last[1::6] = -9.0
+    point = measured()
+    assert point.ladder is not None
+    assert (point.far, point.ladder.far_from, point.ladder.efforts[4]) == (64, 4, 64)
+    made[4].last[[1, 3]] = -9.0  # two of a thousand
+    assert measured().far == 96
+    made[4].last[1] = 0.0
+    assert measured().far == 64
+    made[4].last[1::6] = made[5].last[1::6] = -9.0  # then the last one has to do
+    assert measured().far == 96
+    stored = Calibration((point,)).to_mapping()
+    assert Calibration.from_mapping(stored).points == (point,)
+    stored["surface"][0] = stored["surface"][0][:-1]  # of a version that did not measure it
+    (older,) = Calibration.from_mapping(stored).points
+    assert older == replace(point, far=0) and older.ladder is not None
+    assert older.ladder.far_from == 1
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_ordinary_queries_of_hard_rows_are_not_searched_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    """Small efforts miss most of the best rows here, and yet it is not the query that is far."""
+    monkeypatch.setenv("VECSEARCH_COMPILED", str(int(compiled)))
+    rng = np.random.default_rng(0)
+    centers = rng.normal(0, 0.6, (300, 96))
+    rows, queries = (
+        (centers[rng.integers(0, 300, count)] + rng.normal(0, 1, (count, 96))).astype(np.float32)
+        for count in (6000, 500)
+    )
+    unit = rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    with vs.create(tmp_path / "c.vs", dim=96, metric="cosine") as c:
+        c.add(rows, auto_index=False)
+        c.build_index(recall=0.9)
+        for recall in (0.8, 0.9):
+            hits = c.search_batch(queries, k=10, recall=recall)
+            assert sum(each.plan.method == "exact" for each in hits) <= 2
+            scores = queries.astype(np.float64) @ unit.T
+            kth = np.sort(scores, axis=1)[:, -10] - 1e-6
+            found = [
+                np.count_nonzero(one[each.ids] >= least)
+                for one, each, least in zip(scores, hits, kth, strict=True)
+            ]
+            assert np.mean(found) / 10 >= recall - 0.01
 
 
 def test_merged_ladders_take_the_larger_contrast() -> None:

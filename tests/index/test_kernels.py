@@ -166,6 +166,7 @@ def test_numpy_kernels_equal_the_compiled_ones(
                     np.array([4.0, 3.5, 3.0, 2.0]),
                     min(k, depth),
                     far,
+                    1 + k % 3,
                     allowed_misses(k, 0.95),
                 ),
             ]
@@ -202,7 +203,7 @@ def test_a_search_that_goes_on_finds_what_a_larger_one_finds(compiled: ModuleTyp
     for sizes in ((1500,), (16, 1500), (16, 20, 64, 1500), (1200, 1500)):
         # The contrast is never reached before the last effort, and always there.
         contrasts = np.array([1e9] * (len(sizes) - 1) + [-1e9])
-        effort = Effort(np.array(sizes), contrasts, 10, -np.inf, np.inf)
+        effort = Effort(np.array(sizes), contrasts, 10, -np.inf, 1, np.inf)
         request = Request(
             row_map, NO_MASK, NO_ROWS, *NOTHING_OUTSIDE, *table, EUCLIDEAN, effort, 1500, 10, 10
         )

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("importlinter")
 
 ROOT = Path(__file__).parents[2]
-FRONT = set("__init__.py async_collection.py display.py errors.py types.py".split())
+FRONT = set("__init__.py async_collection.py display.py errors.py".split())
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:

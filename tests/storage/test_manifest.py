@@ -213,7 +213,10 @@ def test_a_commit_reads_one_manifest_and_parses_what_it_writes(
         ([[[16, 4.5]], 0.9], True),
         ([[[16, 4.5]], "0.9"], False),
         ([[[16, 4.5]], True], False),
+        ([[[16, 4.5]], 0.9, 16], True),
         ([[[16, 4.5]], 0.9, 0.9], False),
+        ([[[16, 4.5]], 0.9, -1], False),
+        ([[[16, 4.5]], 0.9, 16, 16], False),
         ([[[8, 4.5]], 0.9], False),  # less effort than the point begins with
         ([0.9, [[16, 4.5]]], False),
     ],

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from vecsearch.common.cores import cores
 from vecsearch.common.engines import Engine, ThreadEngine, noted
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
@@ -155,7 +156,7 @@ def _lost(error: Exception) -> WorkerLostError:
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "local": lambda: ThreadEngine(1),
-    "processes": lambda: ProcessEngine(os.cpu_count() or 1),
+    "processes": lambda: ProcessEngine(cores()),
     "ray": RayEngine,
 }
 """Name -> what makes an engine."""

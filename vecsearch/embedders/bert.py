@@ -9,7 +9,6 @@ AVX2 sum in an order that depends on a row's place, too, which changes the last 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.blas import one_blas_thread
+from vecsearch.common.cores import cores
 from vecsearch.common.engines import engine_for
 
 Array = npt.NDArray[np.float32]
@@ -159,7 +159,7 @@ class BertEncoder:
         self, embed: Callable[[list[int]], None], texts: Sequence[Sequence[int]]
     ) -> None:
         """Call a function with the rows of each batch, on all cores."""
-        workers = os.cpu_count() or 1
+        workers = cores()
         share = -(-sum(map(len, texts)) // workers)
         batches = list(_batches(texts, min(BATCH_TOKENS, max(share, LEAST_TOKENS))))
         with one_blas_thread():

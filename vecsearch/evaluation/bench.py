@@ -7,7 +7,6 @@ nothing is committed.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.cores import cores
 from vecsearch.common.optional import require
 from vecsearch.display import html_table, text_table
 from vecsearch.errors import InvalidInputError
@@ -103,7 +103,7 @@ def compare_recipes(
             "fastest, "
             "so there is nothing to compare"
         )
-    threads = os.cpu_count() or 1
+    threads = cores()
     curves = []
     for name in recipes:
         recipe = choose_recipe(name, snapshot, None, manifest.recall)
@@ -141,7 +141,7 @@ def compare_recipes(
                 "search_threads": 1,
                 "build_threads": threads,
                 "machine": platform.machine(),
-                "cpus": os.cpu_count(),
+                "cpus": cores(),
                 "python": platform.python_version(),
                 "faiss-cpu": version("faiss-cpu"),
                 "numpy": version("numpy"),

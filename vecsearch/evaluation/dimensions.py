@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Scores, Vectors
+from vecsearch.common.cores import cores
 from vecsearch.common.show import shown
 from vecsearch.embedders.projection import (
     METHODS,
@@ -215,7 +216,7 @@ def _ranked(
     Returns:
         For each projection scores and positions, both of shape (nq, k).
     """
-    metric, threads = snapshot.manifest.metric, os.cpu_count() or 1
+    metric, threads = snapshot.manifest.metric, cores()
     projected = [_projected(queries, projection, metric) for projection in projections]
     found: list[tuple[Scores, Positions]] = [
         (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64))

@@ -292,6 +292,18 @@ class _Ladder:
         begun = float(micros[start]) if self._outcomes[start].tried.starts_over else 0.0
         return STEP_MICROS + begun
 
+    def _knows_far(self, start: int) -> int:
+        """The least effort that tells queries that are too far from others; the last if none does.
+
+        An effort that misses many of the best rows has a candidate of rank k that scores lower than
+        the k-th best row. Where exact search takes long, few such mistakes cost more than all else.
+        """
+        efforts = [one.tried.effort for one in self._outcomes]
+        for one in self._outcomes[start + 1 :]:
+            if one.knows_far(self._kinds, self._farthest):
+                return one.tried.effort
+        return efforts[-1]
+
     def point(self, run: _Run) -> OperatingPoint:
         """The operating point of a run."""
         start, asked = run.start, self._queries(run.start)
@@ -313,6 +325,7 @@ class _Ladder:
             latency=round(float(latencies.mean()), 1),
             aim=self._aim,
             farthest=self._farthest,
+            far=self._knows_far(start),
             steps=tuple(steps),
             made=round(run.made, 5),
         )

@@ -8,12 +8,12 @@ by a merge are found again by id.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.cores import cores
 from vecsearch.common.engines import Engine
 from vecsearch.errors import RecipeError
 from vecsearch.index.attached import attach
@@ -107,7 +107,7 @@ def build_index(
         _require_memory(chosen, needed, memory, "needs about")
     if queries is None and is_up_to_date(snapshot, chosen, seed, target, HELD_OUT_ROWS):
         return _as_it_is(snapshot, chosen, memory, time.perf_counter() - started)
-    threads = threads or os.cpu_count() or 1
+    threads = threads or cores()
     with open_builder(
         snapshot,
         chosen,

@@ -11,7 +11,7 @@ from vecsearch.types import Ladder
 DEFAULT_ROW_MICROS = 0.25  # used where a manifest names no cost
 DEFAULT_CODE_MICROS = 0.02
 STEPS = 9  # the place of the steps in a point as it is stored,
-MADE = 10  # and of the recall of made queries
+MADE, FAR = 10, 11  # of the recall of made queries, and of the effort that knows far ones
 POINTS_KEY = "surface"  # the key of the operating points in a manifest
 
 
@@ -33,6 +33,8 @@ class OperatingPoint:
         steps: Efforts that hard queries go on to, ascending from `effort`, each with the least
             contrast of a query that may stop there.
         made: Mean recall of the kind of made queries that reaches least, 0 to 1; 0 if not stored.
+        far: The least effort that tells whether a query is farther than `farthest`; 0 in older
+            versions, where the second one does.
 
     `effort` and `depth` are what a query gets at least; `depth`, `micros` and `latency` are means.
     """
@@ -48,6 +50,7 @@ class OperatingPoint:
     farthest: float = 0.0
     steps: tuple[tuple[int, float], ...] = ()
     made: float = 0.0
+    far: int = 0
 
     @property
     def ladder(self) -> Ladder | None:
@@ -55,7 +58,8 @@ class OperatingPoint:
         if not self.steps:
             return None
         efforts, contrasts = zip(*self.steps, strict=True)
-        return Ladder(efforts, contrasts, self.k, self.farthest, self.aim)
+        smaller = sum(effort < self.far for effort in efforts)
+        return Ladder(efforts, contrasts, self.k, self.farthest, self.aim, max(1, smaller))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,12 @@ def _read_point(row: Sequence[Any]) -> OperatingPoint:
     if len(row) <= STEPS:
         return point
     steps = tuple((effort, least) for effort, least in row[STEPS])
-    return replace(point, steps=steps, made=row[MADE] if len(row) > MADE else 0.0)
+    return replace(
+        point,
+        steps=steps,
+        made=row[MADE] if len(row) > MADE else 0.0,
+        far=row[FAR] if len(row) > FAR else 0,
+    )
 
 
 def _cheapest(points: Sequence[OperatingPoint], low: float) -> OperatingPoint | None:
@@ -206,6 +215,7 @@ def _safer(one: OperatingPoint, other: OperatingPoint) -> OperatingPoint:
         farthest=min(one.farthest, other.farthest),
         steps=steps,
         made=min(one.made, other.made),
+        far=max(one.far, other.far),
     )
 
 

@@ -20,6 +20,7 @@ from vecsearch.index.kernels.misses import (
 from vecsearch.index.ruler import Truth, Wide, found_within
 
 MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
+FEW_FAR = 0.001  # of these queries, for which an exact search may take the place of an effort
 BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 
 
@@ -77,7 +78,8 @@ class Outcome:
     Attributes:
         tried: The effort.
         kth: Score of the k-th best row, float64 (nq,).
-        contrast: Its contrast, float64 (nq,); None if it is not known.
+        contrast: Of the candidate of rank k, float64 (nq,); None if it is not known.
+        last: Score of that candidate, float64 (nq,), -inf for none.
         depths: Numbers of candidates, ascending; the last is all of them.
         recalls: Recall of scoring so many, float32 (nq, depths); there are hundreds of outcomes.
         misses: Hits expected among the others, float32 (nq, depths).
@@ -86,6 +88,7 @@ class Outcome:
     tried: Tried
     kth: Wide
     contrast: Wide | None
+    last: Wide
     depths: npt.NDArray[np.int64]
     recalls: Scores
     misses: Scores
@@ -95,6 +98,11 @@ class Outcome:
     def mean(self) -> float:
         """Mean recall if all candidates are scored."""
         return float(self.recalls[:, -1].mean())
+
+    def knows_far(self, kinds: npt.NDArray[np.int64], farthest: float) -> bool:
+        """Whether hardly a query of which recall is promised has its candidate farther away."""
+        last = self.last[kinds[: len(self.last)] == 0]
+        return bool(np.count_nonzero(last < farthest) <= FEW_FAR * len(last))
 
     def farthest(self, kinds: npt.NDArray[np.int64]) -> float:
         """The lowest score of the k-th best row of a query of which recall is promised."""
@@ -135,6 +143,7 @@ def outcome_of(tried: Tried, truth: Truth, k: int, contrast: Wide | None) -> Out
         tried,
         truth.scores[:, k - 1],
         None if contrast is None else contrast[:count],
+        scores[:, k - 1].copy(),
         np.array(depths),
         (found_within(scores, truth, k, depths) / k).astype(np.float32),
         _expected(tried, count, k, depths),

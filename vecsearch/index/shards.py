@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.cores import cores
 from vecsearch.common.engines import Engine, engine_for
 from vecsearch.errors import RecipeError
 from vecsearch.index.auto import choose_recipe, needed_bytes
@@ -236,7 +237,7 @@ def build_shards(
     shards = snapshot.manifest.shards
     target = snapshot.manifest.recall if recall is None else recall
     if threads is None:
-        threads = 1 if engine is not None else os.cpu_count() or 1
+        threads = 1 if engine is not None else cores()
     with store.staging() as staging:
         tasks = [
             ShardTask(

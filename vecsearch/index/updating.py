@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.cores import cores
 from vecsearch.common.progress import progress_bar
 from vecsearch.index.attached import AttachedIndex, attach
 from vecsearch.index.auto import EXACT_BELOW
@@ -91,7 +91,7 @@ def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None
     attached = attach(snapshot)
     if manifest.indexes and attached.entry is None:
         return None  # it is damaged: repair builds it again
-    threads = os.cpu_count() or 1
+    threads = cores()
     if attached.entry is None:
         if next_step(PartSizes(0, outside=snapshot.live.count), RULES).action == "none":
             return None
@@ -153,7 +153,7 @@ def _index_shards(store: Store, snapshot: Snapshot, progress: bool | None) -> In
     manifest, rules = snapshot.manifest, RULES
     if manifest.settings.get(NO_INDEX_SETTING):
         return None
-    threads = os.cpu_count() or 1
+    threads = cores()
     if not manifest.indexes:
         if snapshot.live.count < max(rules.first, manifest.shards * EXACT_BELOW):
             return None

@@ -111,7 +111,7 @@ class FaissSearch:
                 near, contrast = distances[place], float(contrasts[place])
                 stages[number] = len(efforts)
                 if ladder is not None and scores[place] < ladder.farthest:
-                    if stage or len(efforts) == 1:
+                    if stage >= ladder.far_from or stage == len(efforts) - 1:
                         answers[number] = Unanswered.FAR
                     else:
                         stages[number] = next_stage(stage, efforts)

@@ -5,7 +5,6 @@ Every score is the true score of the stored vector; an index only proposes rows.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vecsearch.common.arrays import Mask, Vectors
+from vecsearch.common.cores import cores
 from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import attach
@@ -198,7 +198,7 @@ class Searcher:
 
         The results are those of `search` for each query.
         """
-        threads = threads or os.cpu_count() or 1
+        threads = threads or cores()
         groups: dict[RowSelection, list[int]] = {}
         for number, selection in enumerate(selections):
             groups.setdefault(selection, []).append(number)

@@ -132,11 +132,11 @@ def efforts_of(plan: Plan, k: int) -> list[Effort]:
         return [fixed_effort(max(plan.effort, plan.depth))]
     efforts, contrasts = np.array(ladder.efforts), np.array(ladder.contrasts)
     misses = allowed_misses(k, ladder.recall)
+    rest = ladder.rank, ladder.farthest, ladder.far_from, misses
     if plan.method != "scan":
-        return [Effort(efforts, contrasts, ladder.rank, ladder.farthest, misses)]
+        return [Effort(efforts, contrasts, *rest)]
     return [
-        Effort(efforts[at : at + 1], contrasts[at : at + 1], ladder.rank, ladder.farthest, misses)
-        for at in range(len(efforts))
+        Effort(efforts[at : at + 1], contrasts[at : at + 1], *rest) for at in range(len(efforts))
     ]
 
 

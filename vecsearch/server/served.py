@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vecsearch.common.cores import cores
 from vecsearch.common.local_files import no_local_files
 from vecsearch.errors import InvalidInputError, RecallWarning, VecsearchError
 from vecsearch.server.problems import ProblemError
@@ -179,7 +179,7 @@ class Collections:
     def __init__(self, folders: Sequence[Path], most_waiting: int = 1000) -> None:
         from vecsearch.collection import open_collection
 
-        workers = max(4, 2 * (os.cpu_count() or 1))
+        workers = max(4, 2 * cores())
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="vecsearch-serve")
         self._served: dict[str, Served] = {}
         for folder in folders:

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.cores import cores
 from vecsearch.common.engines import engine_for
 from vecsearch.errors import CorruptedError, StorageError, VecsearchError
 from vecsearch.storage.origins import origin_of
@@ -283,7 +284,7 @@ class CheckedFile:
     def verify_all(self) -> None:
         """Compare every block, on all cores for a large file. Raises CorruptedError."""
         blocks = range(len(self._verified))
-        threads = min(os.cpu_count() or 1, len(blocks) // BLOCKS_PER_THREAD)
+        threads = min(cores(), len(blocks) // BLOCKS_PER_THREAD)
         if threads > 1 and not self._all_verified:
             shares = [blocks[number::threads] for number in range(threads)]
             engine_for(threads).map(self._verify_blocks, shares)

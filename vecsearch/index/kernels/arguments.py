@@ -97,7 +97,8 @@ class Effort(NamedTuple):
         sizes: Sizes of the pool (efSearch) to search with, ascending, int64.
         contrasts: With which contrast a query may stop at each of them, float64.
         rank: Contrast is that of the candidate of this rank, counted from 1.
-        farthest: A query whose candidate of that rank scores lower is given up.
+        farthest: A query whose candidate of that rank scores lower is given up,
+        far_from: at this effort, by its place, or one after it, or the last.
         misses: Scoring stops when no more hits are expected among the other candidates; infinite
             to score `Request.depth` candidates, whatever they are.
     """
@@ -106,12 +107,13 @@ class Effort(NamedTuple):
     contrasts: npt.NDArray[np.float64]
     rank: int
     farthest: float
+    far_from: int
     misses: float
 
 
 def fixed_effort(size: int) -> Effort:
     """The same effort for every query, and a fixed number of candidates."""
-    return Effort(np.array([size]), np.array([-np.inf]), 1, -np.inf, np.inf)
+    return Effort(np.array([size]), np.array([-np.inf]), 1, -np.inf, 1, np.inf)
 
 
 class Request(NamedTuple):
@@ -152,7 +154,7 @@ class Scratch(NamedTuple):
 
     Attributes:
         code: The query as a code, int16 (code bytes,).
-        pool: Nearest nodes found so far, int64; see `numba_hnsw.py`.
+        pool: Nearest nodes found so far, int64; see `numba_graph.py`.
         seen: A mark for each node, uint8; a node is visited if it has the mark in use.
         mark: The mark in use, int64 (1,).
         waiting: Neighbors of a node that are not visited yet, int32.

@@ -28,7 +28,7 @@ from vecsearch.index.kernels.intrinsics import (
 from vecsearch.index.kernels.numba_fusion import fuse as fuse
 from vecsearch.index.kernels.numba_fusion import merge as merge
 from vecsearch.index.kernels.numba_fusion import part_of, scale_of
-from vecsearch.index.kernels.numba_scores import address_of, score_between, strict
+from vecsearch.index.kernels.numba_scores import address_of, keep_best, score_between, strict
 from vecsearch.index.kernels.numpy_bm25 import (
     FIELD,
     FIRST,
@@ -46,23 +46,6 @@ HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: Fibona
 AHEAD = 6  # vectors that are fetched before they are scored
 STEP = (1 + 1e-9) / 255  # of a group's bound, of which each row has a byte of steps at most
 WORTH_LEAVING = 0.5  # postings to come, for each row found, that are worth a look at the bounds
-
-
-@strict
-def _insert(found: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
-    """Insert a row among the best, equal scores in the order of their rows: how many there are."""
-    place = count
-    if count == found.shape[0]:
-        place = count - 1
-        if score < scores[place] or (score == scores[place] and row > found[place]):
-            return count
-    while place > 0 and (
-        scores[place - 1] < score or (scores[place - 1] == score and found[place - 1] > row)
-    ):
-        found[place], scores[place] = found[place - 1], scores[place - 1]
-        place -= 1
-    found[place], scores[place] = row, score
-    return min(count + 1, found.shape[0])
 
 
 @strict
@@ -245,7 +228,7 @@ def _best_rows(
                 score += _part_of(lists, weights, groups, factors, norms, k1, group, row)
             if score < worst:
                 continue
-            count = _insert(found, found_scores, count, row, score)
+            count = keep_best(found, found_scores, count, row, score)
             if count == size:
                 worst = max(worst, found_scores[size - 1])
     return count
@@ -322,7 +305,7 @@ def _best_sums(
             scores[row] = 0.0
             if score <= 0 or score < worst or (masked and not mask[row]):
                 continue
-            count = _insert(found, found_scores, count, row, score)
+            count = keep_best(found, found_scores, count, row, score)
             if count == size:
                 worst = found_scores[size - 1]
     return count
@@ -444,7 +427,7 @@ def _fuse_rows(
         part = part_of(at + 1, by_text[at], text_count, text_scale, method, k)
         total[at] = added[at] + share * part
         if size < count:
-            kept = _insert(rows_kept, best, kept, candidates[at], total[at])
+            kept = keep_best(rows_kept, best, kept, candidates[at], total[at])
     if 0 < kept == size:
         least = best[size - 1]
     highest = text_scores[listed - 1] if listed >= depth else 0.0
@@ -461,7 +444,7 @@ def _fuse_rows(
         part = part_of(0, by_text[at], text_count, text_scale, method, k)
         total[at] = added[at] + share * part
         if size < count:
-            kept = _insert(rows_kept, best, kept, candidates[at], total[at])
+            kept = keep_best(rows_kept, best, kept, candidates[at], total[at])
     if size < count:
         for at in range(size):
             order[at] = table[_slot_of(table, shift, rows_kept[at], candidates)] - 1

@@ -1,16 +1,7 @@
 """Compiled search of a FAISS graph of signed bytes: one call encodes, searches and scores.
 
-The graph and its codes are read where FAISS holds them. The search visits the nodes that FAISS's
-search visits (Malkov and Yashunin, arXiv:1603.09320, algorithm 5); equal distances are ordered by
-node. It is faster for three reasons: codes are prefetched while others are compared, which FAISS
-does not do for codes of bytes; the nearest nodes are one sorted array of integers, into which a
-vector instruction inserts without branches; and nothing passes through Python in between.
-
-A pool is an int64 array: CHUNK entries of -1, then a key for each of the nearest nodes, nearest
-first, then EMPTY in unused entries. A key holds the distance (upper 32 bits), the node (31 bits)
-and whether the node's neighbors were visited (1 bit).
-
-`numpy_hnsw.py` holds the same algorithms in numpy. Change both together; a test compares them.
+Nothing passes through Python in between. `numba_graph.py` visits the nodes; `numpy_hnsw.py` holds
+the same algorithms in numpy. Change both together; a test compares them.
 
 Calls go to the compiled function itself (`entry_point`): numba's check of the types of named tuples
 takes 3 µs a call, the call itself less than 1 µs. Callers must pass the types of `arguments.py`.
@@ -26,30 +17,24 @@ import numba
 import numpy as np
 from numba import types
 
-from vecsearch.index.kernels.arguments import (
-    CHUNK,
-    FAR,
-    FULL,
-    SPARE,
-    TOO_FEW,
-    UNSURE,
-    Codes,
-    Effort,
-    Graph,
-    Moments,
-    Request,
-    Scratch,
-)
+from vecsearch.index.kernels.arguments import CHUNK, FAR, TOO_FEW, UNSURE
 from vecsearch.index.kernels.compiled import EXACT, OPTIONS, array_type, entry_point
-from vecsearch.index.kernels.intrinsics import (
-    BLOCK,
-    insert_into_chunk,
-    prefetch,
-    prefetch_row,
-    squared_distance,
-)
+from vecsearch.index.kernels.intrinsics import BLOCK, prefetch, prefetch_row, squared_distance
 from vecsearch.index.kernels.misses import next_stage
-from vecsearch.index.kernels.numba_neighbors import list_worth, prepare
+from vecsearch.index.kernels.numba_graph import (
+    EMPTY,
+    FORGOTTEN,
+    begin,
+    clear,
+    extend,
+    inline,
+    insert,
+    key_of,
+    node_of,
+    search_graph,
+    widen,
+)
+from vecsearch.index.kernels.numba_neighbors import prepare
 from vecsearch.index.kernels.numba_scores import (
     address_of,
     at_large,
@@ -60,39 +45,21 @@ from vecsearch.index.kernels.numba_scores import (
     strict,
     write_unit,
 )
+from vecsearch.index.kernels.numba_types import (
+    CODES,
+    DOUBLES,
+    FLOAT_ROWS,
+    FLOATS,
+    GRAPH,
+    INT32,
+    INT64,
+    QUERIES,
+    QUERY,
+    REQUEST,
+    SCRATCH,
+)
 
 AHEAD = 8  # listed codes that are prefetched before their turn
-EMPTY = np.int64(2**63 - 1)
-FORGOTTEN = np.int64(-1)  # in place of how many nodes are spared: they were too many
-VISITED = np.int64(1)
-
-inline = numba.njit(nogil=True, boundscheck=False, fastmath=True)
-FLOATS, FLOAT_ROWS = array_type(types.float32), array_type(types.float32, 2)
-INT32, INT64, SHORTS, DOUBLES = (
-    array_type(kind) for kind in (types.int32, types.int64, types.int16, types.float64)
-)
-BYTES, BYTE_ROWS = array_type(types.uint8), array_type(types.uint8, 2)
-QUERY, QUERIES = (array_type(types.float32, number, readonly=True) for number in (1, 2))
-MOMENTS = types.NamedTuple((FLOATS, DOUBLES, DOUBLES, *([types.float64] * 4)), Moments)
-CODES = types.NamedTuple(
-    (FLOAT_ROWS, FLOATS, types.float64, types.float64, BYTE_ROWS, MOMENTS), Codes
-)
-GRAPH = types.NamedTuple((INT32, INT64, INT64, types.int64, types.int64, BYTE_ROWS), Graph)
-EFFORT = types.NamedTuple((INT64, DOUBLES, types.int64, types.float64, types.float64), Effort)
-REQUEST = types.NamedTuple(
-    (
-        *(INT32, array_type(types.boolean), INT64, BYTE_ROWS, INT32, INT64, INT64),
-        *(types.int64, EFFORT, types.int64, types.int64, types.int64),
-    ),
-    Request,
-)
-SCRATCH = types.NamedTuple(
-    (SHORTS, INT64, BYTES, INT64, INT32, *([INT64] * 4), FLOAT_ROWS, BYTES, FLOATS, FLOAT_ROWS),
-    Scratch,
-)
-
-
-# -- codes and pools --
 
 
 @inline
@@ -114,195 +81,6 @@ def _encode(query: Any, codes: Any, out: Any) -> None:
                 exact += np.float64(codes.matrix[row, column]) * np.float64(query[column])
             rounded = np.float32(np.rint(exact))
         out[row] = np.int16(min(max(rounded, np.float32(-127)), np.float32(127))) + np.int16(128)
-
-
-@inline
-def key_of(distance: Any, node: Any) -> Any:
-    return np.int64(distance) << 32 | np.int64(node) << 1
-
-
-@inline
-def node_of(key: Any) -> Any:
-    return (key & 0xFFFFFFFF) >> 1
-
-
-@inline
-def clear(pool: Any, size: Any) -> None:
-    """Empty a pool for the nearest `size` nodes."""
-    pool[:CHUNK] = -1
-    pool[CHUNK : 2 * CHUNK + size] = EMPTY
-
-
-@inline
-def insert(pool: Any, used: Any, last: Any, key: Any) -> Any:
-    """Insert a key into a pool; entries before `used` are taken, the last entry is `last`.
-
-    Returns an entry at or before the key's.
-    """
-    place = min(used, last) // CHUNK * CHUNK
-    insert_into_chunk(pool, place, key)
-    while pool[place - 1] > key:
-        place -= CHUNK
-        insert_into_chunk(pool, place, key)
-    return place
-
-
-@inline
-def _next_unvisited(pool: Any, place: Any, end: Any) -> Any:
-    """The first entry from `place` on whose neighbors were not visited; `end` if there is none."""
-    while place < end and pool[place] & VISITED:
-        place += 1
-    return place
-
-
-@inline
-def next_mark(scratch: Any) -> Any:
-    """A mark that no node has; old marks are cleared when all were used."""
-    mark = scratch.mark[0] + 1
-    if mark > FULL:
-        scratch.seen[:] = 0
-        mark = 1
-    scratch.mark[0] = mark
-    return np.uint8(mark)
-
-
-# -- the graph --
-
-
-@inline
-def _descend(codes: Any, graph: Any, bottom: Any, query: Any) -> Any:
-    """From the entry point to the level above `bottom`, each time to the nearest neighbor."""
-    blocks = query.shape[0] // BLOCK
-    node, nearest = graph.entry, squared_distance(codes, graph.entry, query, blocks)
-    for level in range(graph.top, bottom, -1):
-        moved = True
-        while moved:
-            moved = False
-            first = graph.offsets[node] + graph.levels[level]
-            last = graph.offsets[node] + graph.levels[level + 1]
-            for place in range(first, last):
-                if graph.links[place] < 0:
-                    break
-                prefetch_row(codes, graph.links[place], query.shape[0])
-            for place in range(first, last):
-                other = graph.links[place]
-                if other < 0:
-                    break
-                distance = squared_distance(codes, other, query, blocks)
-                if distance < nearest:
-                    node, nearest, moved = other, distance, True
-    return node
-
-
-@inline
-def _begin(codes: Any, graph: Any, level: Any, query: Any, size: Any, scratch: Any) -> Any:
-    """Empty the pool for the nearest `size` nodes, but for the one nearest from above."""
-    start = _descend(codes, graph, level, query)
-    clear(scratch.pool, size)
-    distance = squared_distance(codes, start, query, query.shape[0] // BLOCK)
-    scratch.pool[CHUNK] = key_of(distance, start)
-    scratch.seen[start] = next_mark(scratch)
-
-
-@inline
-def _extend(
-    codes: Any,
-    graph: Any,
-    level: Any,
-    query: Any,
-    size: Any,
-    used: Any,
-    spared: Any,
-    scratch: Any,
-) -> Any:
-    """Search until the neighbors of all nodes in a pool of `size` are visited.
-
-    Args:
-        used: The end of the used entries.
-        spared: How many nodes without a place in the pool are in `scratch.spare`; -1 if they are
-            not to be remembered.
-
-    Returns:
-        The end of the used entries, no more than the pool's; `spared`; and how many nodes were
-        compared.
-    """
-    links, pool, seen, waiting = graph.links, scratch.pool, scratch.seen, scratch.waiting
-    skip, width = graph.levels[level], graph.levels[level + 1] - graph.levels[level]
-    mark, blocks, compared = np.uint8(scratch.mark[0]), query.shape[0] // BLOCK, 0
-    end, spare = CHUNK + size, scratch.spare
-    coded = level == 0 and graph.near.shape[0] > 0
-    place = _next_unvisited(pool, CHUNK, min(used, end))
-    while place < min(used, end):
-        first = graph.offsets[node_of(pool[place])] + skip
-        pool[place] |= VISITED
-        new = 0
-        if coded:
-            key, farthest = pool[place], pool[end - 1] >> 32
-            new = list_worth(codes, graph, key, farthest, mark, scratch)
-        else:
-            for link in range(first, first + width):
-                other = links[link]
-                if other < 0:
-                    break
-                if seen[other] != mark:
-                    seen[other] = mark
-                    waiting[new] = other
-                    new += 1
-                    prefetch_row(codes, other, query.shape[0])
-        place += 1
-        compared += new
-        remember = spared >= 0
-        if remember and spared + new > SPARE:
-            spared = FORGOTTEN
-            remember = False
-        for number in range(new):
-            other = waiting[number]
-            key = key_of(squared_distance(codes, other, query, blocks), other)
-            last = pool[end - 1]
-            if remember:
-                spare[spared] = max(key, last)
-                spared += max(key, last) != EMPTY
-            if key < last:
-                place = min(place, insert(pool, used, end - 1, key))
-                used += 1
-        taken = min(used, end)
-        place = ahead = _next_unvisited(pool, place, taken)
-        for _ in range(2):
-            if ahead < taken:
-                prefetch_row(links, graph.offsets[node_of(pool[ahead])] + skip, 4 * width)
-                if coded:
-                    prefetch_row(graph.near, node_of(pool[ahead]), graph.near.shape[1])
-                ahead = _next_unvisited(pool, ahead + 1, taken)
-    return min(used, end), spared, compared
-
-
-@inline
-def _widen(size: Any, used: Any, spared: Any, scratch: Any) -> Any:
-    """Make the pool hold `size` nodes, with those that had no place: `used` and `spared`.
-
-    A search that goes on so finds what it would have found with the larger pool from the start.
-    """
-    pool, spare, end, left = scratch.pool, scratch.spare, CHUNK + size, 0
-    pool[used : end + CHUNK] = EMPTY
-    for number in range(spared):
-        key, last = spare[number], pool[end - 1]
-        spare[left] = max(key, last)
-        left += max(key, last) != EMPTY
-        if key < last:
-            insert(pool, used, end - 1, key)
-            used += 1
-    return min(used, end), left
-
-
-@inline
-def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scratch: Any) -> Any:
-    """Fill the pool with the nearest nodes of a level: how many, and how many were compared.
-
-    codes: uint8 (n, bytes).
-    """
-    _begin(codes, graph, level, query, size, scratch)
-    used, _, compared = _extend(codes, graph, level, query, size, CHUNK + 1, FORGOTTEN, scratch)
-    return used - CHUNK, compared + 1
 
 
 # -- rows outside the graph --
@@ -370,7 +148,7 @@ def _search(
     if coded:
         prepare(code, scratch)
     spared = 0 if stages > 1 and not coded else FORGOTTEN
-    _begin(stored, graph, 0, code, efforts[0], scratch)
+    begin(stored, graph, 0, code, efforts[0], scratch)
     contrast, known = np.inf, codes.moments.mean.shape[0] > 0
     mean, deviation = 0.0, 1.0
     if known:
@@ -378,12 +156,12 @@ def _search(
     while stage < stages:
         size = efforts[stage]
         if before >= 0 and spared >= 0:
-            used, spared = _widen(size, used, spared, scratch)
+            used, spared = widen(size, used, spared, scratch)
         elif before >= 0:
-            _begin(stored, graph, 0, code, size, scratch)
+            begin(stored, graph, 0, code, size, scratch)
             used = CHUNK + 1
         before = stage
-        used, spared, _ = _extend(stored, graph, 0, code, size, used, spared, scratch)
+        used, spared, _ = extend(stored, graph, 0, code, size, used, spared, scratch)
         count = used - CHUNK
         row = np.int64(-1)
         if known:
@@ -391,7 +169,7 @@ def _search(
         if row >= 0:
             score = score_of(query, row, request)
             if score < request.effort.farthest:
-                if stage > 0 or stages == 1:
+                if stage >= request.effort.far_from or stage == stages - 1:
                     return FAR
                 stage = higher_stage(stage, efforts)
                 continue

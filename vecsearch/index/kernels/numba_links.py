@@ -19,12 +19,7 @@ from numba import types
 from vecsearch.index.kernels.arguments import CHUNK
 from vecsearch.index.kernels.compiled import OPTIONS, array_type, entry_point
 from vecsearch.index.kernels.intrinsics import BLOCK, prefetch_row, squared_distance
-from vecsearch.index.kernels.numba_hnsw import (
-    BYTE_ROWS,
-    GRAPH,
-    INT32,
-    INT64,
-    SCRATCH,
+from vecsearch.index.kernels.numba_graph import (
     clear,
     inline,
     insert,
@@ -32,6 +27,7 @@ from vecsearch.index.kernels.numba_hnsw import (
     node_of,
     search_graph,
 )
+from vecsearch.index.kernels.numba_types import BYTE_ROWS, GRAPH, INT32, INT64, SCRATCH
 
 SAME_CODE = 4  # at most one link in so many goes to a node with the same code
 # A candidate is left out if another neighbor is nearer to it than 256 / LONGER of its distance.

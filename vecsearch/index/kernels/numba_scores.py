@@ -164,11 +164,11 @@ def rank(
     for row in request.unindexed:
         vector = address_of(row, request.starts, request.addresses, dim)
         score = score_between(vector, target, dim, request.metric, square)
-        found = _keep_best(rows, scores, found, row, score)
+        found = keep_best(rows, scores, found, row, score)
     for row in outside:
         vector = address_of(row, request.starts, request.addresses, dim)
         score = score_between(vector, target, dim, request.metric, square)
-        found = _keep_best(rows, scores, found, row, score)
+        found = keep_best(rows, scores, found, row, score)
     fixed, count = np.isinf(request.effort.misses), positions.shape[0]
     done, until, first = 0, min(request.depth, count), 0.0
     x, y, xx, xy, yy = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -177,7 +177,7 @@ def rank(
             row = positions[number]
             vector = address_of(row, request.starts, request.addresses, dim)
             score = score_between(vector, target, dim, request.metric, square)
-            found = _keep_best(rows, scores, found, row, score)
+            found = keep_best(rows, scores, found, row, score)
             if number == 0:
                 first = score
             near, high = np.float64(distances[number] - distances[0]), score - first
@@ -197,7 +197,7 @@ def rank(
 
 
 @strict
-def _keep_best(rows: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
+def keep_best(rows: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
     """Insert a row among the best, equal scores in the order of their rows: how many there are."""
     place = count
     if count == rows.shape[0]:

@@ -1,9 +1,9 @@
 """The search kernels in numpy, with the results of the compiled ones.
 
 They answer while the compiled kernels are not loaded, in a few milliseconds a query. The
-algorithms and the order of equal distances (by node) are those of `numba_hnsw.py`, and a test
-compares them, so an answer does not depend on which kernel gave it. `scan` also serves where numba
-is missing.
+algorithms and the order of equal distances (by node) are those of `numba_hnsw.py` and
+`numba_graph.py`, and a test compares them, so an answer does not depend on which kernel gave it.
+`scan` also serves where numba is missing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def search(
         if at_large is not None and len(rows_left):
             score = _scores_at(query, rows_left[:1], request)[0]
             if score < request.effort.farthest:
-                if stage > 0 or len(efforts) == 1:
+                if stage >= request.effort.far_from or stage == len(efforts) - 1:
                     return FAR
                 stage = next_stage(stage, efforts)
                 continue
@@ -264,7 +264,7 @@ def _neighbors(graph: Graph, node: int, level: int) -> list[int]:
 
 
 class _GraphSearch:
-    """A search of a graph that can go on with more effort, as `numba_hnsw._extend`."""
+    """A search of a graph that can go on with more effort, as `numba_graph.extend`."""
 
     def __init__(
         self, code: npt.NDArray[np.float64], codes: Codes, graph: Graph, size: int
