@@ -116,7 +116,9 @@ def test_merged_points_take_the_larger_effort_and_depth() -> None:
 def test_a_calibration_survives_a_manifest() -> None:
     calibration = Calibration(
         points=(
-            OperatingPoint(16, 20, 10, 0.96, 0.95, 10.5, 12, 0.9, 0.25, ((16, 4.5), (32, 3)), 0.94),
+            OperatingPoint(
+                *(16, 20, 10, 0.96, 0.95, 10.5, 12, 0.9, 0.25, ((16, 4.5), (32, 3)), 0.94, 32)
+            ),
         ),
         exact_micros_per_row=0.2,
         code_points=(OperatingPoint(0, 40, 10, 0.99, 0.98, 40.0),),
@@ -131,10 +133,10 @@ def test_a_calibration_survives_a_manifest() -> None:
     stored = json.loads(json.dumps(calibration.to_mapping()))
     assert Calibration.from_mapping(stored) == calibration
     assert stored["surface"] == [
-        [16, 20, 10, 0.96, 0.95, 10.5, 12, 0.9, 0.25, [[16, 4.5], [32, 3]], 0.94]
+        [16, 20, 10, 0.96, 0.95, 10.5, 12, 0.9, 0.25, [[16, 4.5], [32, 3]], 0.94, 32]
     ]
     assert stored["codes"] == {
-        "surface": [[0, 40, 10, 0.99, 0.98, 40.0, 0.0, 0.0, 0.0, [], 0.0]],
+        "surface": [[0, 40, 10, 0.99, 0.98, 40.0, 0.0, 0.0, 0.0, [], 0.0, 0]],
         "micros_per_row": 0.01,
     }
     assert set(stored) == {
