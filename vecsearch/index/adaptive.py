@@ -298,11 +298,9 @@ class _Ladder:
         An effort that misses many of the best rows has a candidate of rank k that scores lower than
         the k-th best row. Where exact search takes long, few such mistakes cost more than all else.
         """
-        efforts = [one.tried.effort for one in self._outcomes]
-        for one in self._outcomes[start + 1 :]:
-            if one.knows_far(self._kinds, self._farthest):
-                return one.tried.effort
-        return efforts[-1]
+        later, last = self._outcomes[start + 1 :], self._outcomes[-1]
+        knowing = (one for one in later if one.knows_far(self._kinds, self._farthest))
+        return next(knowing, last).tried.effort
 
     def point(self, run: _Run) -> OperatingPoint:
         """The operating point of a run."""

@@ -20,7 +20,7 @@ from vecsearch.index.kernels.misses import (
 from vecsearch.index.ruler import Truth, Wide, found_within
 
 MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
-FEW_FAR = 0.001  # of these queries, for which an exact search may take the place of an effort
+FEW_FAR = 0.001  # of the queries of which recall is promised, that may be taken for far ones
 BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 
 
