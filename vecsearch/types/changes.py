@@ -228,7 +228,7 @@ class SyncResult(Shown):
     Attributes:
         added: Documents that are new. In a dry run, files.
         replaced: Documents that changed. In a dry run, files.
-        deleted: Documents whose file is gone, or does not hold them any more.
+        deleted: Documents whose file was removed, or no longer contains them.
         unchanged: Documents that the folder brought in and that stay. In a dry run, files.
         embedded: Passages embedded by the model.
         version: The version after it.

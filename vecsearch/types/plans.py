@@ -10,7 +10,7 @@ from vecsearch.types.names import counted
 
 
 class Ladder(NamedTuple):
-    """How far an index search goes on for one query; part of a `Plan`.
+    """The efforts of an index search, and when a query may stop at one; part of a `Plan`.
 
     A query may stop at an effort if its candidate of rank `rank` stands out from the rows at large
     by the contrast given there, and if so many candidates were scored that few hits are expected
