@@ -41,6 +41,7 @@ import pyarrow as pa
 import vecsearch as vs
 from benchmarks import cases, measure
 from benchmarks.datasets import Dataset, Vectors, shared
+from benchmarks.growth import Mixture
 from vecsearch.evaluation.metrics import bootstrap_interval
 
 TARGETS = (0.90, 0.95, 0.99)
@@ -205,11 +206,20 @@ def sparse(limit: int | None, queries: int) -> Dataset:
     return _split("sparse", vectors, "cosine", limit, queries)
 
 
-def unlike(kind: str) -> Callable[[int | None, int], Dataset]:
-    """MiniLM rows, and queries unlike them."""
+def mixture(limit: int | None, queries: int) -> Dataset:
+    """Rows of normal clusters with the spectrum of MiniLM: their neighbors are hard to find."""
+    blocks = Mixture.of(minilm(None, queries).base).blocks((limit or 50_000) + queries, seed=2)
+    rows = np.concatenate(list(blocks))
+    return _split("mixture", rows, "cosine", limit or 50_000, queries)
+
+
+def unlike(
+    kind: str, rows: Callable[[int | None, int], Dataset] = minilm
+) -> Callable[[int | None, int], Dataset]:
+    """Rows, MiniLM's if nothing else is said, and queries unlike them."""
 
     def read(limit: int | None, queries: int) -> Dataset:
-        data = minilm(limit, queries)
+        data = rows(limit, queries)
         rng = np.random.default_rng(10)
         parts = data.base[rng.integers(0, len(data.base), (queries, 5))].astype(np.float64)
         asked = {
@@ -219,7 +229,7 @@ def unlike(kind: str) -> Callable[[int | None, int], Dataset]:
             "noise": rng.standard_normal((queries, data.base.shape[1])),
         }[kind]
         asked = asked / np.linalg.norm(asked, axis=1, keepdims=True)
-        return replace(data, name=f"minilm-{kind}", queries=asked.astype(np.float32))
+        return replace(data, name=f"{data.name}-{kind}", queries=asked.astype(np.float32))
 
     return read
 
@@ -238,6 +248,9 @@ SETS: dict[str, Callable[[int | None, int], Dataset]] = {
     "minilm-differences": unlike("differences"),
     "minilm-negated": unlike("negated"),
     "minilm-noise": unlike("noise"),
+    "mixture": mixture,
+    "mixture-means": unlike("means", mixture),
+    "mixture-differences": unlike("differences", mixture),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import vecsearch as vs
 from vecsearch.index import adaptive
-from vecsearch.index.adaptive import best_point
+from vecsearch.index.adaptive import best_point, lent_point, promise
 from vecsearch.index.calibration import Calibration, OperatingPoint, merge_points
 from vecsearch.index.faiss.projection import fit_projection
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
@@ -220,6 +220,87 @@ def test_hard_queries_get_their_recall_too() -> None:
     assert np.mean(found) >= 0.89
 
 
+def walked(point: OperatingPoint, made: list[Outcome], ranked: list[Outcome], k: int) -> Any:
+    """What each query finds of the k best by the ladder of a point, in plain Python.
+
+    made: the outcomes for k rows. ranked: those for the rank that tells where to stop.
+    """
+    steps, allowed = dict(point.steps), allowed_misses(k, point.aim)
+    found = np.ones(len(made[0].kth))  # who stops nowhere is searched exactly
+    for query in range(len(found)):
+        for one, at_rank in zip(made, ranked, strict=True):
+            enough = np.flatnonzero(one.misses[query] <= allowed)
+            assert at_rank.contrast is not None
+            least = steps.get(one.tried.effort, np.inf)
+            if at_rank.contrast[query] >= least and len(enough):
+                found[query] = one.recalls[query, enough[0]]
+                break
+    return found
+
+
+def measured_with(outcome: Outcome, queries: int) -> Outcome:
+    """An outcome of the first queries only."""
+    first = {
+        name: getattr(outcome, name)[:queries]
+        for name in ("kth", "contrast", "last", "recalls", "misses")
+    }
+    return replace(outcome, **first)
+
+
+@pytest.mark.parametrize("aim", [0.9, 0.95, 0.98])
+def test_queries_that_large_efforts_were_not_measured_with_count_as_others_like_them(
+    aim: float,
+) -> None:
+    """The last efforts are measured with 500 queries at random and the hardest 300 of 3,600. The
+    ladder keeps its promise for all of them, and costs what it does where all were measured."""
+    efforts, kinds = (32, 48, 64, 96, 128, 192, 256, 384), np.zeros(3600, np.int64)
+    whole = outcomes(3600, efforts, 10)
+    contrast = whole[0].contrast
+    assert contrast is not None
+    order = np.append(np.arange(500), 500 + np.argsort(contrast[500:]))
+    for one in whole:
+        assert one.contrast is not None
+        one.kth, one.contrast, one.last = one.kth[order], one.contrast[order], one.last[order]
+        one.recalls, one.misses = one.recalls[order], one.misses[order]
+    few = [measured_with(one, 3600 if one.tried.effort < 96 else 800) for one in whole]
+    best, point = (best_point(each, kinds, 10, aim, 0.0, 1e4) for each in (whole, few))
+    assert best is not None and point is not None
+    found = walked(point, whole, whole, 10)
+    assert found.mean() == pytest.approx(point.recall, abs=0.006)
+    assert found.mean() >= aim
+    assert point.micros == pytest.approx(best.micros, rel=0.2)
+    assert point.steps[0][0] < 96
+
+
+def test_the_bound_knows_queries_that_stand_for_others() -> None:
+    """Four of each are no more evidence than one of each."""
+    recalls = np.random.default_rng(11).random(300)
+    assert promise(np.repeat(recalls, 4), np.repeat(np.arange(300), 4)) == promise(recalls)
+    assert promise(recalls, np.arange(300)) == promise(recalls)
+    assert promise(np.repeat(recalls, 4))[1] > promise(recalls)[1]
+
+
+def test_a_ladder_for_more_rows_is_measured_for_fewer() -> None:
+    """The first rows are missed more often here than the others: their point promises no more."""
+    efforts, kinds = (32, 48, 64, 96, 128, 192), np.zeros(1600, np.int64)
+    kinds[::4] = 1
+    ten, twenty = outcomes(1600, efforts, 10), outcomes(1600, efforts, 20)
+    for one, more in zip(ten, twenty, strict=True):
+        one.recalls *= 0.98
+        one.recalls[kinds == 1] *= 0.97
+        assert more.contrast is not None
+        more.contrast -= 0.2
+    point = best_point(twenty, kinds, 20, 0.9, 0.0, 1e5)
+    assert point is not None
+    lent = lent_point(point, ten, twenty, kinds, 10, 0.0, 1e5)
+    assert (lent.k, lent.rank, lent.depends, lent.steps) == (10, 20, 20, point.steps)
+    assert lent.ladder is not None and lent.ladder.rank == 20
+    found = walked(point, ten, twenty, 10)
+    assert lent.recall == pytest.approx(found[kinds == 0].mean(), abs=1e-3)
+    assert lent.made == pytest.approx(found[kinds == 1].mean(), abs=1e-3)
+    assert lent.low <= lent.made < lent.recall < point.recall
+
+
 def test_no_point_promises_more_than_made_queries_get() -> None:
     """Rows get more than the aim where made queries need that effort. Who asks for what the rows
     get is not given a point at which made queries get less."""
@@ -283,7 +364,7 @@ def test_a_query_is_too_far_only_by_an_effort_that_finds_the_best_rows() -> None
     assert measured().far == 96
     stored = Calibration((point,)).to_mapping()
     assert Calibration.from_mapping(stored).points == (point,)
-    stored["surface"][0] = stored["surface"][0][:-1]  # of a version that did not measure it
+    stored["surface"][0] = stored["surface"][0][:-2]  # of a version that did not measure it
     (older,) = Calibration.from_mapping(stored).points
     assert older == replace(point, far=0) and older.ladder is not None
     assert older.ladder.far_from == 1

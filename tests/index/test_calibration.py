@@ -117,7 +117,7 @@ def test_a_calibration_survives_a_manifest() -> None:
     calibration = Calibration(
         points=(
             OperatingPoint(
-                *(16, 20, 10, 0.96, 0.95, 10.5, 12, 0.9, 0.25, ((16, 4.5), (32, 3)), 0.94, 32)
+                *(16, 20, 10, 0.96, 0.95, 10.5, 12, 0.9, 0.25, ((16, 4.5), (32, 3)), 0.94, 32, 15)
             ),
         ),
         exact_micros_per_row=0.2,
@@ -133,10 +133,10 @@ def test_a_calibration_survives_a_manifest() -> None:
     stored = json.loads(json.dumps(calibration.to_mapping()))
     assert Calibration.from_mapping(stored) == calibration
     assert stored["surface"] == [
-        [16, 20, 10, 0.96, 0.95, 10.5, 12, 0.9, 0.25, [[16, 4.5], [32, 3]], 0.94, 32]
+        [16, 20, 10, 0.96, 0.95, 10.5, 12, 0.9, 0.25, [[16, 4.5], [32, 3]], 0.94, 32, 15]
     ]
     assert stored["codes"] == {
-        "surface": [[0, 40, 10, 0.99, 0.98, 40.0, 0.0, 0.0, 0.0, [], 0.0, 0]],
+        "surface": [[0, 40, 10, 0.99, 0.98, 40.0, 0.0, 0.0, 0.0, [], 0.0, 0, 0]],
         "micros_per_row": 0.01,
     }
     assert set(stored) == {
@@ -309,7 +309,7 @@ def test_an_effort_dearer_than_half_an_exact_search_is_not_used_but_the_first(
 ) -> None:
     def used(row_micros: float) -> set[int]:
         index = RankedIndex(60, {8: 2, 16: 4, 32: 2}, clock)
-        points = [point for point in measured(index, 40, row_micros) if point.k == 1]
+        points = [one for one in measured(index, 40, row_micros) if one.k == 1 and not one.rank]
         return {effort for point in points for effort, _ in point.steps}
 
     assert exact_micros(60, 5.0) == 320  # and an effort of 16 costs 160
@@ -413,7 +413,7 @@ def test_the_true_scores_are_searched_for_as_many_rows_as_there_are() -> None:
     assert asked == [(200, 1250), (50, 100), (200, 30), (50, 30)]
 
 
-def test_the_cheapest_point_serves_the_recall_and_any_smaller_k() -> None:
+def test_the_cheapest_point_of_the_next_k_serves_and_none_of_a_larger_one() -> None:
     points = (
         OperatingPoint(8, 10, 10, 0.93, 0.92, 10.0),
         OperatingPoint(64, 10, 10, 0.98, 0.97, 90.0),
@@ -421,8 +421,8 @@ def test_the_cheapest_point_serves_the_recall_and_any_smaller_k() -> None:
     )
     calibration = Calibration(points)
     assert calibration.cheapest(10, 0.92) == points[0]
-    assert calibration.cheapest(10, 0.93) == calibration.cheapest(11, 0.9) == points[2]
-    assert calibration.cheapest(10, 0.965) == points[1]
+    assert calibration.cheapest(10, 0.93) == calibration.cheapest(9, 0.965) == points[1]
+    assert calibration.cheapest(11, 0.9) == points[2]
     assert calibration.cheapest(20, 0.97) is None and calibration.cheapest(21, 0.5) is None
 
 

@@ -140,6 +140,27 @@ def test_every_plan_has_the_calibrated_recall(
     )
 
 
+def test_what_was_measured_for_more_rows_does_not_serve_fewer() -> None:
+    """They cost less, and say nothing of the 10 best. Between two numbers the next one serves."""
+    graph = (
+        OperatingPoint(64, 10, 10, 0.97, 0.96, 900.0),
+        OperatingPoint(32, 20, 20, 0.99, 0.98, 300.0),
+    )
+    codes = (OperatingPoint(0, 60, 20, recall=0.99, low=0.98, micros=10.0),)
+    whole = Stats(50_000, 50_000, 50_000, graph)
+    assert [plan(k, 0.95, False, whole).effort for k in (9, 10, 11, 20)] == [64, 64, 32, 32]
+    assert plan(10, 0.97, False, whole).method == "exact"
+    scanned = Stats(50_000, 50_000, 50_000, codes=codes, points=graph, code_micros_per_row=1e-9)
+    assert plan(11, 0.95, False, scanned).method == "scan"
+    both = Stats(
+        *(50_000, 50_000, 50_000, graph),
+        codes=(*codes, OperatingPoint(0, 90, 10, recall=0.9, low=0.9, micros=10.0)),
+        code_micros_per_row=1e-9,
+    )
+    assert plan(10, 0.95, False, both).method == "index"
+    assert plan(10, 0.9, False, both).method == "scan"
+
+
 def test_a_plan_relies_on_the_lower_bound_not_on_the_mean() -> None:
     """Mean recall .99, but at least .90 only: for the graph, and for the scan of all codes."""
     graph = (OperatingPoint(64, 10, 10, recall=0.99, low=0.90, micros=100.0),)

@@ -216,7 +216,13 @@ def test_a_commit_reads_one_manifest_and_parses_what_it_writes(
         ([[[16, 4.5]], 0.9, 16], True),
         ([[[16, 4.5]], 0.9, 0.9], False),
         ([[[16, 4.5]], 0.9, -1], False),
-        ([[[16, 4.5]], 0.9, 16, 16], False),
+        ([[[16, 4.5]], 0.9, 16, 0], True),
+        ([[[16, 4.5]], 0.9, 16, 10], True),
+        ([[[16, 4.5]], 0.9, 16, 50], True),
+        ([[[16, 4.5]], 0.9, 16, 51], False),  # of 50 rows
+        ([[[16, 4.5]], 0.9, 16, 9], False),  # less than its k
+        ([[[16, 4.5]], 0.9, 16, 12.0], False),
+        ([[[16, 4.5]], 0.9, 16, 12, 12], False),
         ([[[8, 4.5]], 0.9], False),  # less effort than the point begins with
         ([0.9, [[16, 4.5]]], False),
     ],

@@ -12,14 +12,14 @@ that stop at the effort which each query needs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.index.adaptive import AIMS, REPRESENTATIVE, best_point
-from vecsearch.index.calibration import OperatingPoint, frontier
+from vecsearch.index.adaptive import AIMS, best_point, lent_point
+from vecsearch.index.calibration import OperatingPoint, frontier, points_for
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
 from vecsearch.index.outcomes import Outcome, Tried, outcome_of
@@ -31,6 +31,9 @@ KS = (
     *(1, 2, 3, 5, 7, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80),
     *(100, 120, 150, 200, 300, 500, 700, 1000, 1250),
 )
+LENT = 8  # next larger numbers of hits whose ladders are tried for fewer hits,
+CHEAPER = 0.9  # where they cost at most this part of what the same aim costs otherwise
+REPRESENTATIVE = 500  # queries in front that stand for all; those after them may be the hard ones
 COMMON_K = 100  # all queries take part up to this k; the best 1,250 of all rows take far longer
 FEW_CANDIDATES = 8  # re-scored to separate the cost of a candidate from that of finding it
 TIMED_QUERIES = 50  # queries run one at a time to time an effort, or
@@ -142,13 +145,32 @@ def calibrate_index(
         tried.let_go()
         if done and max(ks) <= pool:
             break
-    points = [
+    points = _frontiers(
         point
         for k in ks
         for aim in AIMS
         if (point := best_point(outcomes[k], kinds, k, aim, row_micros, whole)) is not None
+    )
+    lent = [
+        lent_point(point, outcomes[k], outcomes[point.k], kinds, k, row_micros, whole)
+        for k in ks
+        for point in _cheaper(points, k)
     ]
-    return _frontiers(points)
+    return _frontiers([*points, *lent])
+
+
+def _cheaper(points: Sequence[OperatingPoint], k: int) -> Iterator[OperatingPoint]:
+    """Points for more than k rows that cost clearly less than those for k with the same aim.
+
+    All of them were measured with the same queries.
+    """
+    own = points_for(points, k)
+    for more in [one for one in KS if k < one <= COMMON_K][:LENT]:
+        for point in points:
+            if point.k == more:
+                least = min((one.micros for one in own if one.aim >= point.aim), default=np.inf)
+                if point.micros < CHEAPER * least:
+                    yield point
 
 
 def calibrate_codes(
@@ -202,8 +224,9 @@ def _hard_ones_first(
     return np.concatenate([order[:REPRESENTATIVE], rest[np.argsort(contrast[rest], kind="stable")]])
 
 
-def _frontiers(points: list[OperatingPoint]) -> list[OperatingPoint]:
-    return [point for k in KS for point in frontier(point for point in points if point.k == k)]
+def _frontiers(points: Iterable[OperatingPoint]) -> list[OperatingPoint]:
+    found = list(points)
+    return [point for k in KS for point in frontier(point for point in found if point.k == k)]
 
 
 def _latency(

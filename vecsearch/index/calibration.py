@@ -11,7 +11,7 @@ from vecsearch.types import Ladder
 DEFAULT_ROW_MICROS = 0.25  # used where a manifest names no cost
 DEFAULT_CODE_MICROS = 0.02
 STEPS = 9  # the place of the steps in a point as it is stored,
-MADE, FAR = 10, 11  # of the recall of made queries, and of the effort that knows far ones
+MADE = 10  # and of what was added later: the recall of made queries, and what follows it
 POINTS_KEY = "surface"  # the key of the operating points in a manifest
 
 
@@ -35,6 +35,7 @@ class OperatingPoint:
         made: Mean recall of the kind of made queries that reaches least, 0 to 1; 0 if not stored.
         far: The least effort that tells whether a query is farther than `farthest`; 0 in older
             versions, where the second one does.
+        rank: The rank of the candidate whose contrast and score tell when to stop; 0 for k.
 
     `effort` and `depth` are what a query gets at least; `depth`, `micros` and `latency` are means.
     """
@@ -51,6 +52,7 @@ class OperatingPoint:
     steps: tuple[tuple[int, float], ...] = ()
     made: float = 0.0
     far: int = 0
+    rank: int = 0
 
     @property
     def ladder(self) -> Ladder | None:
@@ -59,7 +61,12 @@ class OperatingPoint:
             return None
         efforts, contrasts = zip(*self.steps, strict=True)
         smaller = sum(effort < self.far for effort in efforts)
-        return Ladder(efforts, contrasts, self.k, self.farthest, self.aim, max(1, smaller))
+        return Ladder(efforts, contrasts, self.depends, self.farthest, self.aim, max(1, smaller))
+
+    @property
+    def depends(self) -> int:
+        """The rank of the candidate on which it depends where a query stops."""
+        return self.rank or self.k
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +122,7 @@ class Calibration:
 
     def cheapest(self, k: int, recall: float) -> OperatingPoint | None:
         """The cheapest point that promises this recall of the k best; None if none does."""
-        usable = (point for point in self.points if point.k >= k and point.low >= recall)
-        return min(usable, key=_micros, default=None)
+        return _cheapest(points_for(self.points, k), recall)
 
     def merged_with(self, previous: Calibration) -> Calibration:
         """This calibration, weakened to what `previous` promises too."""
@@ -128,6 +134,15 @@ class Calibration:
 
 
 _SAME_NAME = ("target", "calibrated_on", "queries", "memory_bytes", "threads", "seed")
+
+
+def points_for(points: Sequence[OperatingPoint], k: int) -> list[OperatingPoint]:
+    """The points that were measured for k rows, or the next number above that.
+
+    Those for more rows say less of the k best: see `adaptive.lent_point`.
+    """
+    nearest = min((point.k for point in points if point.k >= k), default=0)
+    return [point for point in points if point.k == nearest]
 
 
 def merge_points(
@@ -184,12 +199,8 @@ def _read_point(row: Sequence[Any]) -> OperatingPoint:
     if len(row) <= STEPS:
         return point
     steps = tuple((effort, least) for effort, least in row[STEPS])
-    return replace(
-        point,
-        steps=steps,
-        made=row[MADE] if len(row) > MADE else 0.0,
-        far=row[FAR] if len(row) > FAR else 0,
-    )
+    later = dict(zip(("made", "far", "rank"), row[MADE:], strict=False))
+    return replace(point, steps=steps, **later)
 
 
 def _cheapest(points: Sequence[OperatingPoint], low: float) -> OperatingPoint | None:
@@ -216,6 +227,7 @@ def _safer(one: OperatingPoint, other: OperatingPoint) -> OperatingPoint:
         steps=steps,
         made=min(one.made, other.made),
         far=max(one.far, other.far),
+        rank=max(one.rank, other.rank),
     )
 
 

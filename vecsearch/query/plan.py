@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vecsearch.index.auto import EXACT_BELOW
-from vecsearch.index.calibration import OperatingPoint
+from vecsearch.index.calibration import OperatingPoint, points_for
 from vecsearch.index.costs import exact_micros, window_for
 from vecsearch.types import Ladder, Plan
 
@@ -92,7 +92,7 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     # recall measured for k.
     few_missing = k * (stats.indexed_rows - stats.indexed_kept) <= FEW_MISSING * stats.indexed_kept
     needed = k if few_missing else candidate_window
-    usable = [point for point in stats.points if point.k >= needed and point.low >= recall]
+    usable = [point for point in points_for(stats.points, needed) if point.low >= recall]
     if needed != k:
         careful = recall + FILTER_MARGIN * (1 - recall)
         usable = [point for point in usable if point.low >= careful] or usable
@@ -146,7 +146,7 @@ def scan_plan(k: int, recall: float, stats: Stats, reason: str) -> Plan | None:
 
 
 def _cheapest_scan(k: int, recall: float, stats: Stats) -> OperatingPoint | None:
-    usable = (point for point in stats.codes if point.k >= k and point.low >= recall)
+    usable = (point for point in points_for(stats.codes, k) if point.low >= recall)
     return min(usable, key=_depth, default=None)
 
 

@@ -248,7 +248,7 @@ def _check_points(calibration: Mapping[str, Any], rows: int, least_effort: int, 
 
 
 def _is_point(point: Any, rows: int, least_effort: int) -> bool:
-    """Whether a value is an operating point: numbers, then its steps, a number, and an effort."""
+    """Whether a value is an operating point: numbers, its steps, a number, an effort, a rank."""
     if not isinstance(point, list):
         return False
     numbers, more = point[: POINT_VALUES[-1]], point[POINT_VALUES[-1] :]
@@ -259,10 +259,11 @@ def _is_point(point: Any, rows: int, least_effort: int) -> bool:
         type(effort) is type(depth) is type(k) is int
         and least_effort <= effort <= LARGEST_EFFORT
         and 0 < k <= depth <= max(rows, 1)
-        and len(more) <= 3
+        and len(more) <= 4
         and (not more or _are_steps(more[0], effort))
         and all(map(_is_number, more[1:2]))
-        and all(type(far) is int and 0 <= far <= LARGEST_EFFORT for far in more[2:])
+        and all(type(far) is int and 0 <= far <= LARGEST_EFFORT for far in more[2:3])
+        and all(type(rank) is int and (not rank or k <= rank <= rows) for rank in more[3:])
     )
 
 
