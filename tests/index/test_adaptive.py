@@ -345,8 +345,8 @@ def test_a_query_is_too_far_only_by_an_effort_that_finds_the_best_rows() -> None
         one.last = one.kth.copy()
         one.last[kinds == 1] = -9.0  # made queries do not count
 
-    def measured() -> OperatingPoint:
-        point = best_point(made, kinds, 10, 0.8, 0.0, 1e5)
+    def measured(exact: float = 5e3) -> OperatingPoint:
+        point = best_point(made, kinds, 10, 0.8, 0.0, exact)
         assert point is not None and point.steps[0][0] == 16
         return point
 
@@ -360,6 +360,7 @@ def test_a_query_is_too_far_only_by_an_effort_that_finds_the_best_rows() -> None
     assert measured().far == 96
     made[4].last[1] = 0.0
     assert measured().far == 64
+    assert measured(1e5).far == 96  # one in a thousand exact searches would take half of all time
     made[4].last[1::6] = made[5].last[1::6] = -9.0  # then the last one has to do
     assert measured().far == 96
     stored = Calibration((point,)).to_mapping()

@@ -42,6 +42,9 @@ FIRST_TIMES = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0)
 FIRST_MOST = 5.0  # but no query stops that is expected to miss more than this part of what may be
 STARTS = 6  # efforts that reach the aim as the first one, of which the cheapest is taken
 STEP_MICROS = 2.0  # cost of going on with another effort
+# Of the queries of which recall is promised, the share that may be taken for far ones, and the part
+# of a search's mean cost that their exact searches may take.
+FEW_FAR, FAR_COST = 0.001, 0.05
 ANY_CONTRAST = -1e9  # of an effort that every query may stop at
 MOST_CONTRAST = 1e3  # standard deviations; larger ones are not told apart
 Mask = npt.NDArray[np.bool_]
@@ -300,14 +303,15 @@ class _Ladder:
         begun = float(micros[start]) if self._outcomes[start].tried.starts_over else 0.0
         return STEP_MICROS + begun
 
-    def _knows_far(self, start: int) -> int:
+    def _knows_far(self, run: _Run) -> int:
         """The least effort that tells queries that are too far from others; the last if none does.
 
         An effort that misses many of the best rows has a candidate of rank k that scores lower than
         the k-th best row. Where exact search takes long, few such mistakes cost more than all else.
         """
-        later, last = self._ranked[start + 1 :], self._ranked[-1]
-        knowing = (one for one in later if one.knows_far(self._kinds, self._farthest))
+        later, last = self._ranked[run.start + 1 :], self._ranked[-1]
+        few = min(FEW_FAR, FAR_COST * run.micros / self._whole) if self._whole else FEW_FAR
+        knowing = (one for one in later if one.knows_far(self._kinds, self._farthest, few))
         return next(knowing, last).tried.effort
 
     def point(self, run: _Run) -> OperatingPoint:
@@ -331,7 +335,7 @@ class _Ladder:
             latency=round(float(latencies.mean()), 1),
             aim=self.aim,
             farthest=self._farthest,
-            far=self._knows_far(start),
+            far=self._knows_far(run),
             steps=tuple(steps),
             made=round(run.made, 5),
         )

@@ -20,7 +20,6 @@ from vecsearch.index.kernels.misses import (
 from vecsearch.index.ruler import Truth, Wide, found_within
 
 MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
-FEW_FAR = 0.001  # of the queries of which recall is promised, that may be taken for far ones
 BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 
 
@@ -99,10 +98,11 @@ class Outcome:
         """Mean recall if all candidates are scored."""
         return float(self.recalls[:, -1].mean())
 
-    def knows_far(self, kinds: npt.NDArray[np.int64], farthest: float) -> bool:
-        """Whether hardly a query of which recall is promised has its candidate farther away."""
+    def knows_far(self, kinds: npt.NDArray[np.int64], farthest: float, few: float) -> bool:
+        """Whether a share of at most `few` queries, of those of which recall is promised, has its
+        candidate farther away."""
         last = self.last[kinds[: len(self.last)] == 0]
-        return bool(np.count_nonzero(last < farthest) <= FEW_FAR * len(last))
+        return bool(np.count_nonzero(last < farthest) <= few * len(last))
 
     def farthest(self, kinds: npt.NDArray[np.int64]) -> float:
         """The lowest score of the k-th best row of a query of which recall is promised."""
