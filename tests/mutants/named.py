@@ -31,8 +31,8 @@ NAMED = [
     Named(
         "C1",
         "vecsearch/index/adaptive.py",
-        "low = mean - ONE_SIDED_99 * deviation / len(recalls) ** 0.5",
-        "low = mean",
+        "round(mean - ONE_SIDED_99 * deviation, 5)",
+        "round(mean, 5)",
         "tests/index/test_calibration.py",
     ),
     Named(
@@ -52,15 +52,29 @@ NAMED = [
     Named(
         "P1",
         "vecsearch/query/plan.py",
-        "point.k >= needed and point.low >= recall",
-        "point.k >= needed and point.recall >= recall",
+        "points_for(stats.points, needed) if point.low >= recall",
+        "points_for(stats.points, needed) if point.recall >= recall",
         "tests/query/test_plan.py",
     ),
     Named(
         "P6",
         "vecsearch/query/plan.py",
-        "point.k >= k and point.low >= recall",
-        "point.k >= k and point.recall >= recall",
+        "points_for(stats.codes, k) if point.low >= recall",
+        "points_for(stats.codes, k) if point.recall >= recall",
+        "tests/query/test_plan.py",
+    ),
+    Named(
+        "C7",
+        "vecsearch/index/adaptive.py",
+        "self._measured[place, here:] = self._stand_ins(here, contrast, place)",
+        "self._measured[place, here:] = 0",
+        "tests/index/test_adaptive.py",
+    ),
+    Named(
+        "P7",
+        "vecsearch/index/calibration.py",
+        "if point.k == nearest",
+        "if point.k >= nearest",
         "tests/query/test_plan.py",
     ),
     Named(

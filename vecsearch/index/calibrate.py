@@ -162,7 +162,7 @@ def calibrate_index(
 def _cheaper(points: Sequence[OperatingPoint], k: int) -> Iterator[OperatingPoint]:
     """Points for more than k rows that cost clearly less than those for k with the same aim.
 
-    All of them were measured with the same queries.
+    Only up to `COMMON_K`: those were measured with the same queries.
     """
     own = points_for(points, k)
     for more in [one for one in KS if k < one <= COMMON_K][:LENT]:
