@@ -91,3 +91,29 @@ def test_auto_keeps_the_number_of_components_it_chose_from_the_data(
     assert c.info().indexes[0].recipe["reduced"] == index.recipe["reduced"]
     c.delete(where="id < 4000")
     assert c.build_index(threads=1).how == "none"  # too few rows are left
+
+
+@pytest.mark.parametrize("dim", [16, 192])
+def test_a_collection_that_becomes_large_keeps_its_graph(
+    root: Path, monkeypatch: pytest.MonkeyPatch, dim: int
+) -> None:
+    """From LARGE rows on new nodes choose among more candidates; graphs that are there do not."""
+    point = OperatingPoint(16, 20, 10, 0.96, 0.96, 1.0, 0.0, 0.9, -1e9, ((16, -1e9),))
+    monkeypatch.setattr(builder, "calibrate_index", lambda *arguments: [point])
+    monkeypatch.setattr("vecsearch.index.auto.LARGE", 6000)
+    base = np.random.default_rng(3).standard_normal((8000, dim)).astype(np.float32)
+    c = vs.create(root, dim=dim, metric="l2")
+    c.add(base[:5500], auto_index=False)
+    assert c.build_index(threads=1).how == "built"
+    c.add(base[5500:6500], auto_index=False)
+    assert c.build_index(threads=1).how == "extended"
+    assert c.info().indexes[0].recipe["ef_construction"] == 128
+    assert c.build_index(threads=1).how == "none"
+    with vs.create(root.parent / "large.vs", dim=dim, metric="l2") as large:
+        large.add(base[:6500], auto_index=False)
+        large.build_index(threads=1)
+        assert large.info().indexes[0].recipe["ef_construction"] == 200
+    c.add(base[6500:], auto_index=False)  # with these, many more than it was built of
+    monkeypatch.setattr("vecsearch.index.growth.Growth.outgrown", lambda growth: True)
+    assert c.build_index(threads=1).how == "built"
+    assert c.info().indexes[0].recipe["ef_construction"] == 200

@@ -157,6 +157,8 @@ def test_auto_follows_size_recall_and_memory() -> None:
     assert (middle.kind, middle.code, middle.reduced) == ("hnsw", "sq8", 192)
     high = auto_recipe(100_000, 384, "ip", recall=0.99)
     assert (high.M or 0) > (middle.M or 0)
+    assert middle.ef_construction == 200
+    assert auto_recipe(99_999, 384, "cosine").ef_construction == 128
     assert auto_recipe(100_000, 96, "l2").reduced is None
     assert auto_recipe(100_000, 1536, "l2").reduced == 384
     assert auto_recipe(100_000, 768, "l2", reduced=160).reduced == 160
