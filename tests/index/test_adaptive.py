@@ -12,7 +12,7 @@ import pytest
 
 import vecsearch as vs
 from vecsearch.index import adaptive
-from vecsearch.index.adaptive import best_point, lent_point, promise
+from vecsearch.index.adaptive import Asked, best_point, lent_point, promise
 from vecsearch.index.calibration import Calibration, OperatingPoint, merge_points
 from vecsearch.index.faiss.projection import fit_projection
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
@@ -145,14 +145,19 @@ def outcomes(queries: int, efforts: tuple[int, ...], k: int) -> list[Outcome]:
     return made
 
 
+def asked(kinds: np.ndarray, exact: float = 1e5) -> Asked:
+    """Queries of these kinds, of one region, whose exact search costs so much."""
+    return Asked(kinds, np.zeros_like(kinds), 0.0, exact)
+
+
 @pytest.mark.parametrize("aim", [0.8, 0.9])
 def test_a_search_that_starts_over_costs_what_it_did_before(aim: float) -> None:
     """Against plain Python: a query that needs a second effort pays for the first one, too."""
     made, kinds = outcomes(800, (32, 48, 64, 96, 128, 256), 10), np.zeros(800, np.int64)
-    plain = best_point(made, kinds, 10, aim, 0.0, 1e5)
+    plain = best_point(made, asked(kinds), 10, aim)
     for one in made:
         one.tried.starts_over = True
-    point = best_point(made, kinds, 10, aim, 0.0, 1e5)
+    point = best_point(made, asked(kinds), 10, aim)
     assert plain is not None and point is not None and point.low >= aim
     assert point.micros > plain.micros
     by_effort, allowed = {one.tried.effort: one for one in made}, allowed_misses(10, aim)
@@ -176,7 +181,7 @@ def test_a_point_delivers_what_it_promises(aim: float, k: int) -> None:
     smallest effort whose mean reaches the aim for all of them."""
     efforts = (32, 48, 64, 96, 128, 192, 256)
     made, kinds = outcomes(800, efforts, k), np.zeros(800, np.int64)
-    point = best_point(made, kinds, k, aim, 0.0, 1e5)
+    point = best_point(made, asked(kinds), k, aim)
     assert point is not None and point.low >= aim and point.aim == aim
     ladder, by_effort = point.steps, {one.tried.effort: one for one in made}
     allowed = allowed_misses(k, aim)
@@ -204,7 +209,7 @@ def test_a_point_delivers_what_it_promises(aim: float, k: int) -> None:
 def test_hard_queries_get_their_recall_too() -> None:
     """Those of the lowest tenth of contrast, on which a fixed effort fails."""
     made, kinds = outcomes(2000, (32, 48, 64, 96, 128, 192, 256), 10), np.zeros(2000, np.int64)
-    point = best_point(made, kinds, 10, 0.9, 0.0, 1e5)
+    point = best_point(made, asked(kinds), 10, 0.9)
     assert point is not None
     contrast = made[0].contrast
     assert contrast is not None
@@ -263,13 +268,36 @@ def test_queries_that_large_efforts_were_not_measured_with_count_as_others_like_
         one.kth, one.contrast, one.last = one.kth[order], one.contrast[order], one.last[order]
         one.recalls, one.misses = one.recalls[order], one.misses[order]
     few = [measured_with(one, 3600 if one.tried.effort < 96 else 800) for one in whole]
-    best, point = (best_point(each, kinds, 10, aim, 0.0, 1e4) for each in (whole, few))
+    best, point = (best_point(each, asked(kinds, 1e4), 10, aim) for each in (whole, few))
     assert best is not None and point is not None
     found = walked(point, whole, whole, 10)
     assert found.mean() == pytest.approx(point.recall, abs=0.006)
     assert found.mean() >= aim
     assert point.micros == pytest.approx(best.micros, rel=0.2)
     assert point.steps[0][0] < 96
+
+
+def test_each_region_gets_nearly_the_aim() -> None:
+    """In one region of ten, searches miss more than their contrast tells: all search deeper. One
+    with too few queries says nothing, and made queries have no region."""
+    made, kinds = outcomes(2200, (32, 48, 64, 96, 128, 192, 256), 10), np.zeros(2200, np.int64)
+    kinds[2000:] = 1
+    regions = np.arange(2200) % 10
+    regions[2000:] = 3
+    for one in made:
+        one.recalls[regions == 3] *= 1 - 3 / one.tried.effort
+        one.recalls[2000:] = 1.0
+    plain = best_point(made, asked(kinds), 10, 0.9)
+    point = best_point(made, Asked(kinds, regions, 0.0, 1e5), 10, 0.9)
+    assert plain is not None and point is not None
+    inside = (regions == 3) & (kinds == 0)
+    before, after = (walked(each, made, made, 10)[inside].mean() for each in (plain, point))
+    assert before < 0.87 <= 0.875 - 1e-9 <= after
+    assert point.micros > plain.micros and point.low >= 0.9
+    rare = np.where(inside & (np.arange(2200) > 700), 4, regions)  # 70 of it are left
+    assert np.count_nonzero((rare == 3) & (kinds == 0)) < adaptive.REGION_QUERIES
+    few = best_point(made, Asked(kinds, rare, 0.0, 1e5), 10, 0.9)
+    assert few is not None and few.micros < point.micros
 
 
 def test_the_bound_knows_queries_that_stand_for_others() -> None:
@@ -290,9 +318,9 @@ def test_a_ladder_for_more_rows_is_measured_for_fewer() -> None:
         one.recalls[kinds == 1] *= 0.97
         assert more.contrast is not None
         more.contrast -= 0.2
-    point = best_point(twenty, kinds, 20, 0.9, 0.0, 1e5)
+    point = best_point(twenty, asked(kinds), 20, 0.9)
     assert point is not None
-    lent = lent_point(point, ten, twenty, kinds, 10, 0.0, 1e5)
+    lent = lent_point(point, ten, twenty, asked(kinds), 10)
     assert (lent.k, lent.rank, lent.depends, lent.steps) == (10, 20, 20, point.steps)
     assert lent.ladder is not None and lent.ladder.rank == 20
     found = walked(point, ten, twenty, 10)
@@ -310,7 +338,7 @@ def test_no_point_promises_more_than_made_queries_get() -> None:
     for one in made:  # more than their contrast tells
         one.recalls[kinds == 1] *= 0.97
     for aim in (0.85, 0.9):
-        point = best_point(made, kinds, 10, aim, 0.0, 1e5)
+        point = best_point(made, asked(kinds), 10, aim)
         assert point is not None and point.recall > point.low >= aim
         ladder, found = dict(point.steps), np.ones(2000)
         for query in range(2000):
@@ -331,7 +359,7 @@ def test_queries_farther_than_all_others_are_not_searched_so() -> None:
     for one in made:
         one.kth[kinds == 1] = -9.0
         one.recalls[kinds == 1] = 0.0
-    point = best_point(made, kinds, 10, 0.8, 0.0, 1e5)
+    point = best_point(made, asked(kinds), 10, 0.8)
     assert point is not None
     assert point.farthest == made[0].kth[kinds == 0].min() > -9
     assert point.low >= 0.8
@@ -346,7 +374,7 @@ def test_a_query_is_too_far_only_by_an_effort_that_finds_the_best_rows() -> None
         one.last[kinds == 1] = -9.0  # made queries do not count
 
     def measured(exact: float = 5e3) -> OperatingPoint:
-        point = best_point(made, kinds, 10, 0.8, 0.0, exact)
+        point = best_point(made, asked(kinds, exact), 10, 0.8)
         assert point is not None and point.steps[0][0] == 16
         return point
 

@@ -251,7 +251,7 @@ def measured(
     return calibrate_index(
         index,  # type: ignore[arg-type]
         np.arange(queries, dtype=np.float32)[:, None],
-        np.zeros(queries, np.int64),
+        *np.zeros((2, queries), np.int64),
         ranked_truth(index.n, queries),
         lambda part, labels: ranked_scores(index, labels),
         index.n,

@@ -35,6 +35,8 @@ TOLERANCES = (1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 # Of many ladders the cheapest that reaches the aim is taken, so that its recall is flattered. Made
 # queries are few, and have to reach as much more as this part of their standard error at most.
 MADE_ERRORS = 0.4
+# A region of the data may get so much less than the aim, where it has so many queries.
+REGION_LESS, REGION_QUERIES = 0.025, 80
 # By how much more a query may be expected to miss that stops at the first effort, where many stop.
 # What reaches the mean of ordinary queries so costs them less than one tolerance for all efforts,
 # which queries unlike the rows keep low.
@@ -50,38 +52,55 @@ MOST_CONTRAST = 1e3  # standard deviations; larger ones are not told apart
 Mask = npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the queries of a calibration are, and what they cost.
+
+    Attributes:
+        kinds: int64 (nq,): 0 for those of which recall is promised, other numbers for each kind of
+            made queries.
+        regions: int64 (nq,): the region of the data that each of the former is in.
+        row_micros: Cost of scoring a candidate.
+        whole_micros: Cost of an exact search.
+    """
+
+    kinds: npt.NDArray[np.int64]
+    regions: npt.NDArray[np.int64]
+    row_micros: float
+    whole_micros: float
+
+    def of_regions(self, count: int) -> list[npt.NDArray[np.int64]]:
+        """The places of the first `count` queries of each region that has enough of them."""
+        regions = np.where(self.kinds[:count] == 0, self.regions[:count], -1)
+        places = (np.flatnonzero(regions == region) for region in np.unique(self.regions))
+        return [part for part in places if len(part) >= REGION_QUERIES]
+
+
 def best_point(
-    outcomes: Sequence[Outcome],
-    kinds: npt.NDArray[np.int64],
-    k: int,
-    aim: float,
-    row_micros: float,
-    whole_micros: float,
+    outcomes: Sequence[Outcome], asked: Asked, k: int, aim: float
 ) -> OperatingPoint | None:
     """The cheapest ladder of efforts whose mean recall reaches `aim` by its lower bound.
 
-    Made queries are to reach it too, each kind on average. If no ladder does, the most careful one.
+    Made queries are to reach it too, each kind on average, and each region nearly. If no ladder
+    does, the most careful one.
 
     Args:
         outcomes: Of each effort, ascending; later ones may be of fewer queries, some of them drawn
             at random and the others the hard ones.
-        kinds: What each query is, 0 for those of which recall is promised.
+        asked: The queries.
         k: Rows to find.
         aim: The recall to reach, 0 to 1.
-        row_micros: Cost of scoring a candidate.
-        whole_micros: Cost of an exact search.
     """
     if not outcomes:
         return None
-    ladder = _Ladder(outcomes, kinds, k, aim, row_micros, whole_micros)
+    ladder = _Ladder(outcomes, asked, k, aim)
     runs: list[_Run] = []
     good: list[_Run] = []
-    margin = _made_margin(aim)
     cheapest, in_vain = np.inf, 0
     for tolerance in TOLERANCES:
         runs += ladder.runs(tolerance, cheapest)
         reached = [run for run in runs if run.low >= aim]
-        good = [run for run in reached if run.made >= aim + margin]
+        good = [run for run in reached if run.all_reach >= aim]
         least = min(map(_run_micros, good), default=np.inf)
         cheapest, in_vain = least, in_vain + 1 if good and least == cheapest else 0
         if in_vain == 2:  # more careful ones cost more
@@ -89,15 +108,15 @@ def best_point(
     if good:
         return _promised(ladder, min(good, key=_run_micros), aim)
     if reached:
-        enough = max(run.made for run in reached) - margin
-        usable = (run for run in reached if run.made >= enough)
+        enough = max(run.all_reach for run in reached) - ladder.margin
+        usable = (run for run in reached if run.all_reach >= enough)
         return _promised(ladder, min(usable, key=_run_micros), aim)
     return ladder.point(max(runs, key=lambda run: run.low))
 
 
 def _promised(ladder: _Ladder, run: _Run, least: float) -> OperatingPoint:
-    """A point that promises more than `least` only if made queries reach that, too."""
-    low = min(run.low, max(least, round(run.made - _made_margin(ladder.aim), 5)))
+    """A point that promises more than `least` only if made queries and regions reach that, too."""
+    low = min(run.low, max(least, round(run.all_reach, 5)))
     return replace(ladder.point(run), low=low)
 
 
@@ -105,10 +124,8 @@ def lent_point(
     point: OperatingPoint,
     outcomes: Sequence[Outcome],
     ranked: Sequence[Outcome],
-    kinds: npt.NDArray[np.int64],
+    asked: Asked,
     k: int,
-    row_micros: float,
-    whole_micros: float,
 ) -> OperatingPoint:
     """What the ladder of a point for more rows finds of the k best.
 
@@ -119,21 +136,15 @@ def lent_point(
         point: Of `best_point`, for more than k rows.
         outcomes: Of each effort, for k rows,
         ranked: and for the rows of the point, of the same queries.
-        kinds: See `best_point`.
+        asked: The queries.
         k: Rows to find.
-        row_micros: Cost of scoring a candidate.
-        whole_micros: Cost of an exact search.
     """
     efforts = {one.tried.effort for one in ranked}
     same = [one for one in outcomes if one.tried.effort in efforts]
-    ladder = _Ladder(same, kinds, k, point.aim, row_micros, whole_micros, ranked)
+    ladder = _Ladder(same, asked, k, point.aim, ranked)
     start = len(ranked) - len(point.steps)
     least = [np.inf] * start + [contrast for _, contrast in point.steps]
     return replace(_promised(ladder, ladder.run(start, least), 0.0), rank=point.k)
-
-
-def _made_margin(aim: float) -> float:
-    return float(MADE_ERRORS * np.sqrt(aim * (1 - aim) / MOST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,7 @@ class _Run:
     recall: float
     low: float
     made: float  # the least mean recall of a kind of made queries
+    all_reach: float  # the aim that all kinds and regions are near enough to
     depth: int
     micros: float
 
@@ -163,19 +175,19 @@ class _Ladder:
     def __init__(
         self,
         outcomes: Sequence[Outcome],
-        kinds: npt.NDArray[np.int64],
+        asked: Asked,
         k: int,
         aim: float,
-        row_micros: float,
-        whole: float,
         ranked: Sequence[Outcome] | None = None,
     ) -> None:
         """ranked: for the rank whose candidate tells when to stop, if that is not k."""
         self._outcomes, self._k, self.aim = outcomes, k, aim
         self._ranked = outcomes if ranked is None else ranked
-        self._row_micros, self._whole = row_micros, whole
+        self.margin = float(MADE_ERRORS * np.sqrt(aim * (1 - aim) / MOST))
+        self._row_micros, self._whole = asked.row_micros, asked.whole_micros
         queries = len(outcomes[0].kth)
-        self._kinds = kinds[:queries]
+        self._kinds = asked.kinds[:queries]
+        self._regions = asked.of_regions(queries)
         shape, allowed = (len(outcomes), queries), allowed_misses(k, aim)
         self._farthest = self._ranked[0].farthest(self._kinds)
         self._live = self._ranked[0].kth >= self._farthest  # as near to the rows as a real query
@@ -243,14 +255,14 @@ class _Ladder:
         kept = self.run(start, least)
         if kept.low < self.aim:
             return kept
-        made = min(kept.made, self.aim + _made_margin(self.aim))
+        reach = min(kept.all_reach, self.aim)
         low, high = 0, len(FIRST_TIMES)
         while high - low > 1:
             middle = (low + high) // 2
             allowed = min(tolerance * FIRST_TIMES[middle], FIRST_MOST)
             first = self._contrast(self._outcomes[start], allowed)
             run = self.run(start, [*least[:start], first, *least[start + 1 :]])
-            if run.low >= self.aim and run.made >= made:
+            if run.low >= self.aim and run.all_reach >= reach:
                 low, kept = middle, run
             else:
                 high = middle
@@ -294,9 +306,11 @@ class _Ladder:
                 break
         mean, low = promise(recalls[self._real], measured[self._real])
         made = min((_mean(recalls[places]) for places in self._made), default=1.0)
+        regional = min((_mean(recalls[places]) for places in self._regions), default=1.0)
+        all_reach = min(made - self.margin, regional + REGION_LESS)
         depth = max(self._k, round(_mean(depths[self._real])))
         cost = _mean(micros[self._real]) + self._row_micros * depth
-        return _Run(start, least, mean, low, made, depth, round(cost, 2))
+        return _Run(start, least, mean, low, made, all_reach, depth, round(cost, 2))
 
     def _of_going_on(self, micros: Wide, start: int) -> float:
         """What a search takes that begins with an effort and ends with another, beside the last."""

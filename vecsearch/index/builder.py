@@ -17,7 +17,13 @@ import numpy as np
 from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import training_rows
-from vecsearch.index.calibrate import Answers, ScoreLists, calibrate_codes, calibrate_index
+from vecsearch.index.calibrate import (
+    Answers,
+    ScoreLists,
+    calibrate_codes,
+    calibrate_index,
+    query_regions,
+)
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.checkpoint import Checkpoint
 from vecsearch.index.commit import BuiltIndex
@@ -343,6 +349,7 @@ class Builder:
             index,
             queries,
             kinds,
+            query_regions(queries, kinds),
             truth,
             score,
             present,

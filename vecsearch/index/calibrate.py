@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.index.adaptive import AIMS, best_point, lent_point
+from vecsearch.index.adaptive import AIMS, REGION_QUERIES, Asked, best_point, lent_point
 from vecsearch.index.calibration import OperatingPoint, frontier, points_for
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
+from vecsearch.index.faiss.regions import regions_of
 from vecsearch.index.outcomes import Outcome, Tried, outcome_of
 from vecsearch.index.ruler import Truth, Wide
 
@@ -34,6 +35,7 @@ KS = (
 LENT = 8  # next larger numbers of hits whose ladders are tried for fewer hits,
 CHEAPER = 0.9  # where they cost at most this part of what the same aim costs otherwise
 REPRESENTATIVE = 500  # queries in front that stand for all; those after them may be the hard ones
+REGIONS = 10  # of the data; recall is promised of each
 COMMON_K = 100  # all queries take part up to this k; the best 1,250 of all rows take far longer
 FEW_CANDIDATES = 8  # re-scored to separate the cost of a candidate from that of finding it
 TIMED_QUERIES = 50  # queries run one at a time to time an effort, or
@@ -89,10 +91,21 @@ class Answers:
         return known.first(queries, k)
 
 
+def query_regions(queries: Vectors, kinds: Positions) -> Positions:
+    """The region of the data that each query is in, int64 (nq,).
+
+    Clusters of the queries of which recall is promised stand for those of the data.
+    """
+    promised = queries[kinds == 0]
+    count = max(1, min(REGIONS, len(promised) // REGION_QUERIES))
+    return regions_of(promised, queries, count, seed=0)
+
+
 def calibrate_index(
     index: FaissIndex,
     queries: Vectors,
     kinds: Positions,
+    regions: Positions,
     truth: Answers,
     score: ScoreLists,
     rows: int,
@@ -107,6 +120,7 @@ def calibrate_index(
         queries: float32 (nq, dim), in an order that mixes their kinds.
         kinds: int64 (nq,): 0 for the queries of which recall is promised, other numbers for each
             kind of made queries.
+        regions: int64 (nq,), the region of the data that each query is in; see `query_regions`.
         truth: The exact answers of these queries.
         score: Maps queries and labels (nq, width) to the final scores, float64 (nq, width), of
             each query's own labels; -inf for the label -1.
@@ -123,7 +137,8 @@ def calibrate_index(
     outcomes: dict[int, list[Outcome]] = {k: [] for k in ks}
     whole = exact_micros(rows, row_micros)
     order = _hard_ones_first(index, queries, score, threads)
-    queries, kinds, truth = queries[order], kinds[order], truth.reordered(order)
+    queries, truth = queries[order], truth.reordered(order)
+    asked = Asked(kinds[order], regions[order], row_micros, whole)
     at_large = index.scores_at_large(queries)
     for effort in index.efforts():
         pool = max(index.pool(effort), min(8, index.n))
@@ -149,10 +164,10 @@ def calibrate_index(
         point
         for k in ks
         for aim in AIMS
-        if (point := best_point(outcomes[k], kinds, k, aim, row_micros, whole)) is not None
+        if (point := best_point(outcomes[k], asked, k, aim)) is not None
     )
     lent = [
-        lent_point(point, outcomes[k], outcomes[point.k], kinds, k, row_micros, whole)
+        lent_point(point, outcomes[k], outcomes[point.k], asked, k)
         for k in ks
         for point in _cheaper(points, k)
     ]
@@ -195,9 +210,9 @@ def calibrate_codes(
     points = []
     for k in (k for k in KS if k <= most):
         outcomes = [outcome_of(tried, truth.at(k, len(part)), k, None)]
-        kinds = np.zeros(len(part), np.int64)
+        alike = np.zeros(len(part), np.int64)
         for aim in AIMS:
-            point = best_point(outcomes, kinds, k, aim, 1.0, 0.0)
+            point = best_point(outcomes, Asked(alike, alike, 1.0, 0.0), k, aim)
             points += [] if point is None else [point]
     return _frontiers(points)
 

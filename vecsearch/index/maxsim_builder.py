@@ -67,10 +67,12 @@ class MaxSimBuilder(Builder):
             found, _ = encoded.candidates(query[None], depth, effort)
             return self._scorer.best_final(query, row_map[found[0]][found[0] >= 0], 10)
 
+        alike = np.zeros(len(asked), np.int64)
         points = calibrate_index(
             encoded,
             cast(Vectors, asked),
-            np.zeros(len(asked), np.int64),
+            alike,
+            alike,
             answers,
             lambda part, found: pairs.final_scores(cast(Queries, part), row_map[found]),
             selection.count,
