@@ -97,7 +97,9 @@ def query_regions(queries: Vectors, kinds: Positions) -> Positions:
     Clusters of the queries of which recall is promised stand for those of the data.
     """
     promised = queries[kinds == 0]
-    count = max(1, min(REGIONS, len(promised) // REGION_QUERIES))
+    count = min(REGIONS, len(promised) // REGION_QUERIES)
+    if count < 2:
+        return np.zeros(len(queries), np.int64)
     return regions_of(promised, queries, count, seed=0)
 
 
