@@ -9,6 +9,7 @@ An operating point is a ladder of efforts. A query stops at the first one where 
 
 A query whose hits score lower than those of any query of calibration is searched exactly. For one
 that the largest effort does not settle the codes of all rows are compared, then all rows scored.
+Each kind of made queries has to reach the aim on average, and each region of the rows nearly.
 That effort follows from each query's own distances is the idea of DARTH (arXiv:2505.19001) and of
 Ada-ef (arXiv:2512.06636).
 """
