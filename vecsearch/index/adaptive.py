@@ -37,7 +37,7 @@ TOLERANCES = (1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 # queries are few, and have to reach as much more as this part of their standard error at most.
 MADE_ERRORS = 0.4
 # A region of the data may get so much less than the aim, where it has so many queries.
-REGION_LESS, REGION_QUERIES = 0.025, 80
+REGION_LESS, REGION_QUERIES = 0.01, 80
 # By how much more a query may be expected to miss that stops at the first effort, where many stop.
 # What reaches the mean of ordinary queries so costs them less than one tolerance for all efforts,
 # which queries unlike the rows keep low.
