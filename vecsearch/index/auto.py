@@ -89,7 +89,8 @@ def choose_recipe(
         components = used.get("reduced") or components_needed(_sample(snapshot, seed), metric)
         by_rule = auto_recipe(n, dim, metric, memory, target, reduced=components)
     if by_rule.kind == used.get("kind") == "hnsw":
-        return replace(by_rule, ef_construction=used["ef_construction"])
+        made_with = used.get("ef_construction") or by_rule.ef_construction
+        return replace(by_rule, ef_construction=made_with)
     return by_rule
 
 
