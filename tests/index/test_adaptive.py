@@ -321,7 +321,7 @@ def test_a_ladder_for_more_rows_is_measured_for_fewer() -> None:
     point = best_point(twenty, asked(kinds), 20, 0.9)
     assert point is not None
     lent = lent_point(point, ten, twenty, asked(kinds), 10)
-    assert (lent.k, lent.rank, lent.depends, lent.steps) == (10, 20, 20, point.steps)
+    assert (lent.k, lent.rank, lent.stop_rank, lent.steps) == (10, 20, 20, point.steps)
     assert lent.ladder is not None and lent.ladder.rank == 20
     found = walked(point, ten, twenty, 10)
     assert lent.recall == pytest.approx(found[kinds == 0].mean(), abs=1e-3)

@@ -61,11 +61,11 @@ class OperatingPoint:
             return None
         efforts, contrasts = zip(*self.steps, strict=True)
         smaller = sum(effort < self.far for effort in efforts)
-        return Ladder(efforts, contrasts, self.depends, self.farthest, self.aim, max(1, smaller))
+        return Ladder(efforts, contrasts, self.stop_rank, self.farthest, self.aim, max(1, smaller))
 
     @property
-    def depends(self) -> int:
-        """The rank of the candidate on which it depends where a query stops."""
+    def stop_rank(self) -> int:
+        """The rank of the candidate that tells where a query stops."""
         return self.rank or self.k
 
 

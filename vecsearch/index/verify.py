@@ -62,7 +62,7 @@ def still_holds(
     check = _Check(scorer, index, labels, queries, threads)
     points = list(_in_use(calibration.points, target, selection.count))
     by_codes = list(_in_use(calibration.code_points, target, selection.count))
-    most = max((point.depends for point in (*points, *by_codes)), default=1)
+    most = max((point.stop_rank for point in (*points, *by_codes)), default=1)
     truth = scorer.truth(queries, most, selection, threads)
     measured = max(calibration.queries, 1)
     measured_wide = max(WIDE_QUERIES * measured // (measured + sum(map(len, made))), 1)
@@ -77,7 +77,7 @@ def still_holds(
         for point in some
     ):
         return False
-    most = max((point.depends for point in points), default=1)
+    most = max((point.stop_rank for point in points), default=1)
     for group in made:
         others = _Check(scorer, index, labels, group[:MADE_QUERIES], threads)
         best = scorer.truth(group[:MADE_QUERIES], most, selection, threads)
@@ -133,10 +133,10 @@ class _Check:
             count = len(scores)
             found = found_within(scores, truth.first(count, point.k), point.k, [point.depth])
             return found[:, 0] / point.k, 0.0
-        near = truth.scores[:, point.depends - 1] >= point.farthest
+        near = truth.scores[:, point.stop_rank - 1] >= point.farthest
         recalls, live, outcome, held = np.ones(len(near)), near.copy(), None, 0
         for effort, least in point.steps:
-            pool = max(self._index.pool(effort), min(point.depends, self._index.n))
+            pool = max(self._index.pool(effort), min(point.stop_rank, self._index.n))
             if outcome is not None and (live.mean() <= FEW_LEFT or pool < held):
                 break
             outcome, held = self._outcome(search(effort, pool), truth, point), pool
@@ -156,7 +156,7 @@ class _Check:
         contrast, count, k = None, len(tried.scores), point.k
         if self._at_large is not None:
             mean, deviation = (part[:count] for part in self._at_large)
-            contrast = (tried.scores[:, point.depends - 1] - mean) / deviation
+            contrast = (tried.scores[:, point.stop_rank - 1] - mean) / deviation
         return outcome_of(tried, truth.first(count, k), k, contrast)
 
     def graph(self, effort: int, depth: int) -> Tried:
@@ -192,6 +192,6 @@ def _in_use(
         for recall in (target, *CHECKED_RECALLS):
             usable = (item for item in points_for(points, k) if item.low >= recall)
             point = min(usable, key=lambda item: (item.micros, item.depth), default=None)
-            if point is not None and point.depends <= rows and point.depth <= rows:
+            if point is not None and point.stop_rank <= rows and point.depth <= rows:
                 used[point] = None
     return used
