@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from vecsearch.index.calibration import (
     OperatingPoint,
     describe_recall,
     merge_points,
+    point_within,
 )
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import read_index
@@ -424,6 +426,29 @@ def test_the_cheapest_point_of_the_next_k_serves_and_none_of_a_larger_one() -> N
     assert calibration.cheapest(10, 0.93) == calibration.cheapest(9, 0.965) == points[1]
     assert calibration.cheapest(11, 0.9) == points[2]
     assert calibration.cheapest(20, 0.97) is None and calibration.cheapest(21, 0.5) is None
+
+
+def test_a_point_for_some_of_the_rows_goes_on_by_what_they_need() -> None:
+    """Contrasts are those of the k rows, efforts at least those of all that are looked through."""
+    few = OperatingPoint(
+        *(16, 20, 20, 0.98, 0.97, 30.0),
+        steps=((16, 2.5), (32, 4.0), (64, 3.9), (128, 3.0)),
+    )
+    many = OperatingPoint(*(64, 90, 40, 0.97, 0.96, 50.0), steps=((64, 1.0), (128, 2.0)), aim=0.95)
+    points = few, many
+    both = point_within(points, 20, 40, 0.95)
+    assert both is not None
+    assert both.steps == ((64, 3.9), (128, 3.0)) and (both.effort, both.depth) == (64, 90)
+    assert (both.stop_rank, both.low, both.micros) == (20, 0.96, 80.0)
+    assert point_within(points, 20, 20, 0.95) is few
+    assert point_within(points, 20, 40, 0.965) is point_within(points, 20, 41, 0.9) is None
+    level = point_within((few, replace(many, effort=16)), 20, 40, 0.95)
+    assert level is not None and (level.steps, level.micros) == (few.steps, 50.0)
+    larger = replace(many, effort=256, steps=((256, 0.5),))
+    beyond = point_within((few, larger), 20, 40, 0.95)
+    assert beyond is not None and beyond.steps == ((256, 3.0),) and beyond.effort == 256
+    old = point_within((replace(few, steps=()), replace(many, steps=())), 20, 40, 0.95)
+    assert old is not None and old.ladder is None and (old.effort, old.depth) == (64, 90)
 
 
 def test_a_grown_index_promises_no_more_than_before() -> None:

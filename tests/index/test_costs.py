@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from vecsearch.index import costs
@@ -29,3 +30,22 @@ def test_a_window_by_hand() -> None:
     assert costs.window_for(10, 100, 100) == costs.window_for(10, 101, 100) == 10
     assert costs.window_for(10, 99, 100) == math.ceil((10 + 3 * math.sqrt(0.1)) / 0.99) == 12
     assert costs.window_for(1, 1, 100) == math.ceil((1 + 3 * math.sqrt(0.99)) * 100) == 399
+
+
+def test_the_rows_that_stand_for_the_hits_of_a_filter_by_hand() -> None:
+    assert costs.first_for(10, 50, 100) == 21
+    assert costs.first_for(1, 1, 100) == 199
+    assert costs.first_for(10, 100, 100) == costs.first_for(10, 101, 100) == 10
+
+
+@pytest.mark.parametrize(("k", "share"), [(1, 0.05), (3, 0.3), (10, 0.5), (40, 0.9)])
+def test_hits_of_a_filter_are_found_as_often_as_the_rows_that_stand_for_them(
+    k: int, share: float
+) -> None:
+    """Where a row is found less often the higher its rank is, drawn and compared."""
+    rng = np.random.default_rng(7)
+    first = costs.first_for(k, round(share * 1000), 1000)
+    miss = np.arange(20 * first) * 0.01 / first  # of each rank
+    ranks = [np.flatnonzero(rng.random(len(miss)) < share)[:k] for _ in range(20_000)]
+    missed = np.mean([miss[each].mean() for each in ranks])
+    assert 0.98 * miss[: first - 1].mean() < missed < 1.02 * miss[:first].mean()

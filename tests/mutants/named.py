@@ -51,9 +51,9 @@ NAMED = [
     ),
     Named(
         "P1",
-        "vecsearch/query/plan.py",
-        "points_for(stats.points, needed) if point.low >= recall",
-        "points_for(stats.points, needed) if point.recall >= recall",
+        "vecsearch/index/calibration.py",
+        "for point in points if point.low >= low), key=_micros",
+        "for point in points if point.recall >= low), key=_micros",
         "tests/query/test_plan.py",
     ),
     Named(

@@ -145,6 +145,29 @@ def points_for(points: Sequence[OperatingPoint], k: int) -> list[OperatingPoint]
     return [point for point in points if point.k == nearest]
 
 
+def point_within(
+    points: Sequence[OperatingPoint], k: int, most: int, recall: float
+) -> OperatingPoint | None:
+    """The cheapest point for k rows, with efforts that also find rows of a rank up to `most`.
+
+    A search that a filter leaves k of its candidates stops earlier than one for all of them: it is
+    sure of the last sooner. So it goes on by what was measured for k rows. None if no point reaches
+    this recall, of the k best and of the `most` best.
+    """
+    point = _cheapest(points_for(points, k), recall)
+    wider = point and _cheapest(points_for(points, most), recall)
+    if point is None or wider is None or wider is point:
+        return wider
+    effort, depth = max(point.effort, wider.effort), max(point.depth, wider.depth)
+    steps = tuple(step for step in point.steps if step[0] >= effort)
+    if point.steps and not steps:
+        steps = ((effort, point.steps[-1][1]),)
+    later = point.effort < effort  # what may stop at once is careful then: dearer than measured
+    micros = point.micros + wider.micros if later else max(point.micros, wider.micros)
+    low = min(point.low, wider.low)
+    return replace(point, effort=effort, depth=depth, steps=steps, low=low, micros=micros)
+
+
 def merge_points(
     before: Sequence[OperatingPoint], now: Sequence[OperatingPoint]
 ) -> tuple[OperatingPoint, ...]:

@@ -73,3 +73,19 @@ def window_for(k: int, matching: int, rows: int) -> int:
         return k
     share = matching / rows
     return math.ceil((k + WINDOW_SIGMAS * math.sqrt(k * (1 - share))) / share)
+
+
+def first_for(k: int, matching: int, rows: int) -> int:
+    """How many of the unfiltered best rows are found as often as the k best that pass a filter.
+
+    Where the filter is independent of the query, one of rank r is among the k best that pass with a
+    probability that falls with r. So what is found of these is a mean of what is found of the first
+    m rows, in which m has the weight m p/k times the probability that the k-th that passes has rank
+    m (see `window_for`). The mean of m is (k + 1)/p - 1.
+
+    Args:
+        k: Rows to find.
+        matching: Rows that pass the filter, at least 1.
+        rows: Rows in all.
+    """
+    return k if matching >= rows else math.ceil((k + 1) * rows / matching) - 1

@@ -5,8 +5,9 @@ by its lower confidence bound.
 
 A filter selects a share of the rows; deleted rows count as filtered out. If the filter is
 independent of the query, the k best selected rows are very likely among the first
-`candidate_window` rows of the unfiltered ranking. An index search calibrated for that rank finds
-them with its calibrated recall, provided that k of its candidates in the window are selected.
+`candidate_window` rows of the unfiltered ranking. So an index search looks that far, and goes on
+for hard queries by what was measured for the rows among which it finds most of them (`first_for`).
+It finds them with the recall of that, provided that k of its candidates in the window are selected.
 The search checks that; a filter that depends on the query fails the check, and every selected
 row is scored instead. So a new filter needs no calibration, and it costs at most one index
 search more than exact search.
@@ -25,15 +26,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vecsearch.index.auto import EXACT_BELOW
-from vecsearch.index.calibration import OperatingPoint, points_for
-from vecsearch.index.costs import exact_micros, window_for
+from vecsearch.index.calibration import OperatingPoint, point_within, points_for
+from vecsearch.index.costs import exact_micros, first_for, window_for
 from vecsearch.types import Ladder, Plan
 
 # Filtered-out rows expected among the first k of a query, up to which they are ignored.
 FEW_MISSING = 0.01
-# The first hits of a rank are missed a little more often than all of them, by queries unlike the
-# rows: of what may be missed, so much is kept back where the recall was measured for another rank.
-FILTER_MARGIN = 0.1
 # A filtered scan looks through more candidates than were scored without a filter, because rows far
 # from the query differ less. How many are scored follows from each query.
 CODES_MARGIN, CODES_EXTRA = 4, 64
@@ -87,16 +85,14 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
         return exact_plan(stats, why)
     if not stats.indexed_kept:
         return exact_plan(stats, "no matching row is in the index")
-    candidate_window = window_for(k, stats.indexed_kept, stats.indexed_rows)
+    counts = k, stats.indexed_kept, stats.indexed_rows
+    candidate_window = window_for(*counts)
     # So few rows are filtered out that at most 1 query in 100 has one in its true top k: use the
     # recall measured for k.
     few_missing = k * (stats.indexed_rows - stats.indexed_kept) <= FEW_MISSING * stats.indexed_kept
     needed = k if few_missing else candidate_window
-    usable = [point for point in points_for(stats.points, needed) if point.low >= recall]
-    if needed != k:
-        careful = recall + FILTER_MARGIN * (1 - recall)
-        usable = [point for point in usable if point.low >= careful] or usable
-    by_index = min(usable, key=lambda item: item.micros, default=None)
+    first = k if few_missing else min(needed, first_for(*counts))
+    by_index = point_within(stats.points, first, needed, recall)
     index_cost = by_index.micros if by_index else math.inf
     exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
     by_codes = _cheapest_scan(k, recall, stats)
