@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import vecsearch as vs
-from vecsearch.index import adaptive
-from vecsearch.index.adaptive import Asked, best_point, lent_point, promise
+from vecsearch.index import simulation
+from vecsearch.index.adaptive import best_point, lent_point
 from vecsearch.index.calibration import Calibration, OperatingPoint, merge_points
 from vecsearch.index.faiss.projection import fit_projection
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
@@ -27,6 +27,7 @@ from vecsearch.index.kernels.misses import (
 from vecsearch.index.outcomes import Outcome, Tried, _fit_logistic, outcome_of
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.ruler import Truth
+from vecsearch.index.simulation import Asked, promise
 from vecsearch.index.unlike import unlike_queries
 
 FULL_CALIBRATION = True
@@ -169,7 +170,7 @@ def test_a_search_that_starts_over_costs_what_it_did_before(aim: float) -> None:
             if one.contrast[query] >= least and (one.misses[query] <= allowed).any():
                 break
         again = effort != point.steps[0][0]
-        costs.append(one.tried.micros + again * (first + adaptive.STEP_MICROS))
+        costs.append(one.tried.micros + again * (first + simulation.STEP_MICROS))
     exact = point.micros - np.mean(costs)  # of who stops nowhere
     assert -0.01 < exact < 0.02 * 1e5
 
@@ -199,7 +200,7 @@ def test_a_point_delivers_what_it_promises(aim: float, k: int) -> None:
         recalls.append(recall)
         costs.append(cost)
     assert np.mean(recalls) == pytest.approx(point.recall, abs=0.003)
-    fixed = [one.tried.micros for one in made if adaptive.promise(one.recalls[:, -1])[1] >= aim]
+    fixed = [one.tried.micros for one in made if simulation.promise(one.recalls[:, -1])[1] >= aim]
     assert np.mean(costs) < min(fixed)
     contrasts = [least for _, least in ladder]
     assert contrasts[1:] == sorted(contrasts[1:], reverse=True)  # first: its own tolerance
@@ -214,7 +215,7 @@ def test_hard_queries_get_their_recall_too() -> None:
     contrast = made[0].contrast
     assert contrast is not None
     hard = contrast < np.quantile(contrast, 0.1)
-    fixed = next(one for one in made if adaptive.promise(one.recalls[:, -1])[1] >= 0.9)
+    fixed = next(one for one in made if simulation.promise(one.recalls[:, -1])[1] >= 0.9)
     assert fixed.recalls[hard, -1].mean() < 0.85
     found = []
     for query in np.flatnonzero(hard):
@@ -295,7 +296,7 @@ def test_each_region_gets_nearly_the_aim() -> None:
     assert before < 0.87 and after >= 0.89
     assert point.micros > plain.micros and point.low >= 0.9
     rare = np.where(inside & (np.arange(2200) > 700), 4, regions)  # 70 of it are left
-    assert np.count_nonzero((rare == 3) & (kinds == 0)) < adaptive.REGION_QUERIES
+    assert np.count_nonzero((rare == 3) & (kinds == 0)) < simulation.REGION_QUERIES
     few = best_point(made, Asked(kinds, rare, 0.0, 1e5), 10, 0.9)
     assert few is not None and few.micros < point.micros
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from vecsearch.index import calibrate
-from vecsearch.index.adaptive import AIMS, promise
+from vecsearch.index.adaptive import AIMS
 from vecsearch.index.builder import extension_queries
 from vecsearch.index.calibrate import (
     CODE_CANDIDATES,
@@ -33,6 +33,7 @@ from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import read_index
 from vecsearch.index.recipe import stored_recipe
 from vecsearch.index.ruler import Truth, found_within
+from vecsearch.index.simulation import promise
 
 FULL_CALIBRATION = True
 

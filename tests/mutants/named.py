@@ -30,7 +30,7 @@ _VERIFIED_COPY = """    source.verify_all()
 NAMED = [
     Named(
         "C1",
-        "vecsearch/index/adaptive.py",
+        "vecsearch/index/simulation.py",
         "round(mean - ONE_SIDED_99 * deviation, 5)",
         "round(mean, 5)",
         "tests/index/test_calibration.py",
@@ -65,9 +65,9 @@ NAMED = [
     ),
     Named(
         "C7",
-        "vecsearch/index/adaptive.py",
-        "self._measured[place, here:] = self._stand_ins(here, contrast, place)",
-        "self._measured[place, here:] = 0",
+        "vecsearch/index/simulation.py",
+        "known[here:] = self._stand_ins(here, contrast, before)",
+        "known[here:] = 0",
         "tests/index/test_adaptive.py",
     ),
     Named(

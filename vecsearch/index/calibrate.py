@@ -18,13 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.index.adaptive import AIMS, REGION_QUERIES, Asked, best_point, lent_point
+from vecsearch.index.adaptive import AIMS, best_point, lent_point
 from vecsearch.index.calibration import OperatingPoint, frontier, points_for
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
 from vecsearch.index.faiss.regions import regions_of
 from vecsearch.index.outcomes import Outcome, Tried, outcome_of
 from vecsearch.index.ruler import Truth, Wide
+from vecsearch.index.simulation import REGION_QUERIES, Asked
 
 # A search for another k uses the next larger one. 12 and 15 serve k=10 if a filter drops few rows,
 # or if few were deleted, and 1250 so serves k=1000.

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.index.adaptive import promise
 from vecsearch.index.calibrate import CODE_CANDIDATES, COMMON_K, MAX_CANDIDATES, WIDE_QUERIES
 from vecsearch.index.calibration import Calibration, OperatingPoint, points_for
 from vecsearch.index.faiss import FaissIndex
@@ -22,6 +21,7 @@ from vecsearch.index.kernels.misses import allowed_misses
 from vecsearch.index.outcomes import Outcome, Tried, outcome_of
 from vecsearch.index.ruler import Truth, Wide, found_within
 from vecsearch.index.scorer import VectorScorer
+from vecsearch.index.simulation import promise
 from vecsearch.storage.selection import RowSelection
 
 CHECKED_KS = (1, 10, 100)
