@@ -6,12 +6,14 @@ gives the same results.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 
+ITEMS_A_THREAD = 16  # at least, of a batch, for a thread to be worth its start
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -83,3 +85,18 @@ def engine_for(workers: int, name: str = "threads") -> Engine:
     if name not in ENGINES:
         raise InvalidInputError(f"there is no engine {name!r}{did_you_mean(name, ENGINES)}")
     return ENGINES[name](workers)
+
+
+def parts_of(count: int, threads: int, least: int) -> list[slice]:
+    """Consecutive parts of `count` items, one for each thread, but of at least `least` items."""
+    threads = max(1, min(threads, count // least))
+    edges = [count * thread // threads for thread in range(threads + 1)]
+    return [slice(first, last) for first, last in itertools.pairwise(edges)]
+
+
+def in_parts(
+    run: Callable[[slice], R], count: int, threads: int, least: int = ITEMS_A_THREAD
+) -> list[R]:
+    """Run over parts of `count` items side by side; the results in order. See `parts_of`."""
+    parts = parts_of(count, threads, least)
+    return engine_for(len(parts)).map(run, parts)

@@ -15,6 +15,7 @@ from importlib.metadata import version
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Scores, Vectors
+from vecsearch.common.engines import in_parts
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import training_rows
 from vecsearch.index.calibrate import (
@@ -42,6 +43,7 @@ from vecsearch.index.faiss import (
 from vecsearch.index.growth import MIN_NEW, Extension, decide_extension
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.remembered_scores import RememberedScores
+from vecsearch.index.ruler import Wide
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.index.unlike import unlike_queries
 from vecsearch.index.verify import still_holds
@@ -392,7 +394,15 @@ class Builder:
 
     def _score_lists(self, labels: Positions) -> ScoreLists:
         row_map = np.append(labels, -1)  # of the label -1 too
-        return lambda queries, found: self.scorer.final_scores(queries, row_map[found])
+        threads = 1 if self.scorer.scattered else self.threads
+
+        def score(queries: Vectors, found: Positions) -> Wide:
+            def score_part(part: slice) -> Wide:
+                return self.scorer.final_scores(queries[part], row_map[found[part]])
+
+            return np.concatenate(in_parts(score_part, len(queries), threads))
+
+        return score
 
     def _compiled_search(
         self, index: FaissIndex, labels: Positions

@@ -14,10 +14,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.engines import engine_for
 from vecsearch.index.adaptive import AIMS, best_point, lent_point
 from vecsearch.index.calibration import OperatingPoint, frontier, points_for
 from vecsearch.index.costs import exact_micros
@@ -143,6 +145,7 @@ def calibrate_index(
     queries, truth = queries[order], truth.reordered(order)
     asked = Asked(kinds[order], regions[order], row_micros, whole)
     at_large = index.scores_at_large(queries)
+    side_by_side = engine_for(threads)
     for effort in index.efforts():
         pool = max(index.pool(effort), min(8, index.n))
         part = queries[: max(WIDE_QUERIES, MAX_CANDIDATES // pool)]
@@ -152,29 +155,32 @@ def calibrate_index(
         latency = _latency(index, queries, pool, effort, score, timed_search)
         scores = score(part, labels)
         tried = Tried(effort, cost, *latency, near, scores, pool == index.n, index.starts_over)
-        done = True
-        for k in (k for k in ks if k <= pool):
-            contrast = None
-            if at_large is not None:
-                contrast = (scores[:, k - 1] - at_large[0][: len(part)]) / at_large[1][: len(part)]
-            outcome = outcome_of(tried, truth.at(k, len(part)), k, contrast)
+        within = [k for k in ks if k <= pool]
+        measured = partial(_outcome, tried, truth, at_large)
+        for k, outcome in zip(within, side_by_side.map(measured, within), strict=True):
             outcomes[k].append(outcome)
-            done &= outcome.mean >= ENOUGH
+        done = all(outcomes[k][-1].mean >= ENOUGH for k in within)
         tried.let_go()
         if done and max(ks) <= pool:
             break
-    points = _frontiers(
-        point
-        for k in ks
-        for aim in AIMS
-        if (point := best_point(outcomes[k], asked, k, aim)) is not None
+    chosen = side_by_side.map(
+        lambda k: [best_point(outcomes[k], asked, k, aim) for aim in AIMS], ks
     )
+    points = _frontiers(point for part in chosen for point in part if point is not None)
     lent = [
         lent_point(point, outcomes[k], outcomes[point.k], asked, k)
         for k in ks
         for point in _cheaper(points, k)
     ]
     return _frontiers([*points, *lent])
+
+
+def _outcome(tried: Tried, truth: Answers, at_large: tuple[Wide, Wide] | None, k: int) -> Outcome:
+    """What an effort finds of the k best; `at_large` is that of the index for all queries."""
+    count, contrast = len(tried.scores), None
+    if at_large is not None:
+        contrast = (tried.scores[:, k - 1] - at_large[0][:count]) / at_large[1][:count]
+    return outcome_of(tried, truth.at(k, count), k, contrast)
 
 
 def _cheaper(points: Sequence[OperatingPoint], k: int) -> Iterator[OperatingPoint]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Positions, Scores, StoredVectors, Vectors
-from vecsearch.common.engines import engine_for
+from vecsearch.common.engines import in_parts
 from vecsearch.index.faiss.graph import links_of
 from vecsearch.index.faiss.projection import Projection
 from vecsearch.index.kernels import numpy_hnsw
@@ -28,8 +26,6 @@ from vecsearch.index.kernels.arguments import (
 )
 
 ZERO = 128  # what stands for 0 in FAISS's unsigned codes
-QUERIES_A_THREAD = 16  # of a batch at least, for a thread to be worth its start
-T = TypeVar("T")
 RowMap = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
 Nodes = npt.NDArray[np.int32]
 NeighborCodes = npt.NDArray[np.uint8]
@@ -149,7 +145,7 @@ class GraphSearch:
             found = rows[part], scores[part], counts[part]
             run(queries[part], self._codes, source, request, scratch, *found)
 
-        _in_parts(run_part, len(queries), threads)
+        in_parts(run_part, len(queries), threads)
         return rows, scores.astype(np.float32), counts
 
     def candidates(
@@ -173,7 +169,7 @@ class GraphSearch:
             arguments = self._codes, self._graph, row_map, effort, scratch
             return int(kernels.propose(queries[part], *arguments, rows[part], distances[part]))
 
-        compared = sum(_in_parts(run_part, len(queries), threads))
+        compared = sum(in_parts(run_part, len(queries), threads))
         return rows, distances.astype(np.float64), compared
 
     def near_outside(
@@ -221,19 +217,6 @@ def moments_of(projection: Projection, metric: int) -> Moments:
         projection.own_mean,
         projection.own_variance,
     )
-
-
-def parts_of(count: int, threads: int, least: int) -> list[slice]:
-    """Consecutive parts of `count` items, one for each thread, but of at least `least` items."""
-    threads = max(1, min(threads, count // least))
-    edges = np.linspace(0, count, threads + 1).astype(int).tolist()
-    return [slice(first, last) for first, last in itertools.pairwise(edges)]
-
-
-def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:
-    """Run over parts of `count` queries side by side, and return their results in order."""
-    parts = parts_of(count, threads, QUERIES_A_THREAD)
-    return engine_for(len(parts)).map(run, parts)
 
 
 def table_of(vectors: list[StoredVectors], starts: Positions) -> tuple[Positions, Positions] | None:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.index.faiss.graph_search import codes_of, graph_of, is_byte_graph, parts_of
+from vecsearch.common.engines import parts_of
+from vecsearch.index.faiss.graph_search import codes_of, graph_of, is_byte_graph
 from vecsearch.index.kernels.arguments import Scratch, new_scratch
 from vecsearch.index.kernels.loader import LOADER, compiled_module
 
