@@ -19,6 +19,7 @@ from vecsearch.index.calibrate import (
     CODE_QUERIES,
     KS,
     Answers,
+    Sample,
     calibrate_codes,
     calibrate_index,
 )
@@ -251,16 +252,16 @@ class RankedIndex:
 def measured(
     index: RankedIndex, queries: int, row_micros: float, timed: Any = None
 ) -> list[OperatingPoint]:
+    vectors = np.arange(queries, dtype=np.float32)[:, None]
+    alike = np.zeros(queries, np.int64)
     return calibrate_index(
         index,  # type: ignore[arg-type]
-        np.arange(queries, dtype=np.float32)[:, None],
-        *np.zeros((2, queries), np.int64),
-        ranked_truth(index.n, queries),
+        Sample(vectors, alike, alike, ranked_truth(index.n, queries)),
         lambda part, labels: ranked_scores(index, labels),
-        index.n,
-        row_micros,
-        3,
-        timed,
+        rows=index.n,
+        row_micros=row_micros,
+        threads=3,
+        timed_search=timed,
     )
 
 

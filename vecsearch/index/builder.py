@@ -20,6 +20,7 @@ from vecsearch.index.attached import attach
 from vecsearch.index.auto import training_rows
 from vecsearch.index.calibrate import (
     Answers,
+    Sample,
     ScoreLists,
     calibrate_codes,
     calibrate_index,
@@ -349,15 +350,12 @@ class Builder:
         codes = calibrate_codes(index, queries, truth, score, self.threads)
         points = calibrate_index(
             index,
-            queries,
-            kinds,
-            query_regions(queries, kinds),
-            truth,
+            Sample(queries, kinds, query_regions(queries, kinds), truth),
             score,
-            present,
-            per_row,
-            self.threads,
-            self._compiled_search(index, labels),
+            rows=present,
+            row_micros=per_row,
+            threads=self.threads,
+            timed_search=self._compiled_search(index, labels),
         )
         return Calibration(
             points=tuple(points),

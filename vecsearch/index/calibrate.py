@@ -94,6 +94,29 @@ class Answers:
         return known.first(queries, k)
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The queries that an index is measured with.
+
+    Args:
+        queries: float32 (nq, dim), in an order that mixes their kinds.
+        kinds: int64 (nq,): 0 for the queries of which recall is promised, other numbers for each
+            kind of made queries.
+        regions: int64 (nq,), the region of the data that each query is in; see `query_regions`.
+        answers: The exact answers of these queries.
+    """
+
+    queries: Vectors
+    kinds: Positions
+    regions: Positions
+    answers: Answers
+
+    def reordered(self, order: Positions) -> Sample:
+        """The queries in another order, which begins with the same."""
+        parts = self.queries[order], self.kinds[order], self.regions[order]
+        return Sample(*parts, self.answers.reordered(order))
+
+
 def query_regions(queries: Vectors, kinds: Positions) -> Positions:
     """The region of the data that each query is in, int64 (nq,).
 
@@ -108,11 +131,9 @@ def query_regions(queries: Vectors, kinds: Positions) -> Positions:
 
 def calibrate_index(
     index: FaissIndex,
-    queries: Vectors,
-    kinds: Positions,
-    regions: Positions,
-    truth: Answers,
+    sample: Sample,
     score: ScoreLists,
+    *,
     rows: int,
     row_micros: float,
     threads: int,
@@ -122,11 +143,7 @@ def calibrate_index(
 
     Args:
         index: The index to measure.
-        queries: float32 (nq, dim), in an order that mixes their kinds.
-        kinds: int64 (nq,): 0 for the queries of which recall is promised, other numbers for each
-            kind of made queries.
-        regions: int64 (nq,), the region of the data that each query is in; see `query_regions`.
-        truth: The exact answers of these queries.
+        sample: The queries.
         score: Maps queries and labels (nq, width) to the final scores, float64 (nq, width), of
             each query's own labels; -inf for the label -1.
         rows: Rows in the index.
@@ -138,12 +155,12 @@ def calibrate_index(
     Returns:
         For each k the points that no other beats in both cost and recall, cheapest first.
     """
-    ks = [k for k in KS if k <= truth.wide.rows.shape[1]]
+    ks = [k for k in KS if k <= sample.answers.wide.rows.shape[1]]
     outcomes: dict[int, list[Outcome]] = {k: [] for k in ks}
     whole = exact_micros(rows, row_micros)
-    order = _hard_ones_first(index, queries, score, threads)
-    queries, truth = queries[order], truth.reordered(order)
-    asked = Asked(kinds[order], regions[order], row_micros, whole)
+    sample = sample.reordered(_hard_ones_first(index, sample.queries, score, threads))
+    queries = sample.queries
+    asked = Asked(sample.kinds, sample.regions, row_micros, whole)
     at_large = index.scores_at_large(queries)
     side_by_side = engine_for(threads)
     for effort in index.efforts():
@@ -156,7 +173,7 @@ def calibrate_index(
         scores = score(part, labels)
         tried = Tried(effort, cost, *latency, near, scores, pool == index.n, index.starts_over)
         within = [k for k in ks if k <= pool]
-        measured = partial(_outcome, tried, truth, at_large)
+        measured = partial(_outcome, tried, sample.answers, at_large)
         for k, outcome in zip(within, side_by_side.map(measured, within), strict=True):
             outcomes[k].append(outcome)
         done = all(outcomes[k][-1].mean >= ENOUGH for k in within)

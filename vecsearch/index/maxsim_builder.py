@@ -13,7 +13,7 @@ import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.index.builder import Builder
-from vecsearch.index.calibrate import Answers, calibrate_index
+from vecsearch.index.calibrate import Answers, Sample, calibrate_index
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.costs import row_micros
 from vecsearch.index.faiss import LOADER, FaissIndex
@@ -70,15 +70,12 @@ class MaxSimBuilder(Builder):
         alike = np.zeros(len(asked), np.int64)
         points = calibrate_index(
             encoded,
-            cast(Vectors, asked),
-            alike,
-            alike,
-            answers,
+            Sample(cast(Vectors, asked), alike, alike, answers),
             lambda part, found: pairs.final_scores(cast(Queries, part), row_map[found]),
-            selection.count,
-            per_row,
-            self.threads,
-            timed,
+            rows=selection.count,
+            row_micros=per_row,
+            threads=self.threads,
+            timed_search=timed,
         )
         return Calibration(
             points=tuple(points),
