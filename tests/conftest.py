@@ -97,10 +97,10 @@ def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make scoring rows look dear to the planner, so that small data takes the index as large data
     would.
     """
-    from vecsearch.index import builder
+    from vecsearch.index import measurer
 
-    original = builder.row_micros
-    monkeypatch.setattr(builder, "row_micros", lambda dim: 50 * original(dim))
+    original = measurer.row_micros
+    monkeypatch.setattr(measurer, "row_micros", lambda dim: 50 * original(dim))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -17,7 +17,7 @@ def test_the_report_is_written_as_table_json_and_plot(
 ) -> None:
     # Exact search of 3,000 rows may be cheaper than any index, whose curve then ends early: make it
     # look dear.
-    monkeypatch.setattr("vecsearch.index.builder.row_micros", lambda dim: 100.0)
+    monkeypatch.setattr("vecsearch.index.measurer.row_micros", lambda dim: 100.0)
     c = vs.create(root, dim=32)
     c.add(clustered(3000, 32))
     version = c.info().version

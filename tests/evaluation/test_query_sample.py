@@ -251,10 +251,10 @@ def test_queries_are_written_at_the_end_of_the_process(c: vs.Collection, root: P
 def missing_some(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index whose calibration promises far more than it finds, as after a drift of the data."""
     monkeypatch.setattr(
-        "vecsearch.index.builder.calibrate_index",
-        lambda *arguments: [OperatingPoint(1, 20, 15, 0.99, 0.99, 1.0)],
+        "vecsearch.index.measurer.calibrate_index",
+        lambda *arguments, **named: [OperatingPoint(1, 20, 15, 0.99, 0.99, 1.0)],
     )
-    monkeypatch.setattr("vecsearch.index.builder.row_micros", lambda dim: 50.0)
+    monkeypatch.setattr("vecsearch.index.measurer.row_micros", lambda dim: 50.0)
 
 
 def ask_all(c: vs.Collection, queries: npt.NDArray[np.float32]) -> list[warnings.WarningMessage]:

@@ -10,7 +10,7 @@ import pytest
 from support.data import clustered
 
 import vecsearch as vs
-from vecsearch.index import builder
+from vecsearch.index import measurer
 from vecsearch.index.auto import QUERIES, TOP, WANTED, WITHIN, components_needed
 from vecsearch.index.calibration import OperatingPoint
 
@@ -76,9 +76,8 @@ def test_too_few_rows_or_dimensions_are_kept_whole() -> None:
 def test_auto_keeps_the_number_of_components_it_chose_from_the_data(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        builder, "calibrate_index", lambda *arguments: [OperatingPoint(16, 20, 10, 0.96, 0.96, 1.0)]
-    )
+    points = [OperatingPoint(16, 20, 10, 0.96, 0.96, 1.0)]
+    monkeypatch.setattr(measurer, "calibrate_index", lambda *arguments, **named: points)
     base = falling(1.3, rows=6500)
     c = vs.create(root, dim=192, metric="l2")
     c.add(base[:5000])
@@ -99,7 +98,7 @@ def test_a_collection_that_becomes_large_keeps_its_graph(
 ) -> None:
     """From LARGE rows on new nodes choose among more candidates; graphs that are there do not."""
     point = OperatingPoint(16, 20, 10, 0.96, 0.96, 1.0, 0.0, 0.9, -1e9, ((16, -1e9),))
-    monkeypatch.setattr(builder, "calibrate_index", lambda *arguments: [point])
+    monkeypatch.setattr(measurer, "calibrate_index", lambda *arguments, **named: [point])
     monkeypatch.setattr("vecsearch.index.auto.LARGE", 6000)
     base = np.random.default_rng(3).standard_normal((8000, dim)).astype(np.float32)
     c = vs.create(root, dim=dim, metric="l2")

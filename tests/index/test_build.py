@@ -15,9 +15,10 @@ from support.data import brute_force, clustered
 
 import vecsearch as vs
 from vecsearch.evaluation.metrics import bootstrap_interval
-from vecsearch.index import builder
+from vecsearch.index import builder, measurer
 from vecsearch.index.attached import CoveredRows
 from vecsearch.index.auto import training_rows
+from vecsearch.index.calibrate import Sample
 from vecsearch.index.calibration import Calibration, OperatingPoint
 from vecsearch.index.faiss import FaissIndex
 from vecsearch.index.growth import Growth
@@ -216,14 +217,14 @@ def test_held_out_rows_are_not_in_the_index_while_it_is_measured(
 ) -> None:
     """A query in the index would be its own nearest row, at distance 0; so would any near it."""
     vectors, _ = data
-    original, measured = builder.calibrate_index, []
+    original, measured = measurer.calibrate_index, []
 
-    def spy(index: FaissIndex, queries: np.ndarray, *rest: Any) -> list[OperatingPoint]:
-        distances = index.candidates(queries, 1, 16)[1]  # exact: all 16 lists are searched
-        measured.append((index.n, len(queries), float(distances.min())))
-        return original(index, queries, *rest)
+    def spy(index: FaissIndex, sample: Sample, *rest: Any, **named: Any) -> list[OperatingPoint]:
+        distances = index.candidates(sample.queries, 1, 16)[1]  # exact: all 16 lists are searched
+        measured.append((index.n, len(sample.queries), float(distances.min())))
+        return original(index, sample, *rest, **named)
 
-    monkeypatch.setattr(builder, "calibrate_index", spy)
+    monkeypatch.setattr(measurer, "calibrate_index", spy)
     c = vs.create(root, dim=DIM, metric="l2")
     c.add(table(vectors[:ROWS]))
     assert c.build_index(recipe="IVF16,Flat").rows == ROWS
@@ -439,8 +440,8 @@ def test_advice_says_what_building_again_would_do(
         OperatingPoint(16, 20, 10, 0.96, 0.96, 100.0),
         OperatingPoint(64, 100, 50, 0.96, 0.96, 200.0),
     ]
-    monkeypatch.setattr(builder, "calibrate_index", lambda *arguments: points)
-    monkeypatch.setattr(builder, "row_micros", lambda dim: 1.0)
+    monkeypatch.setattr(measurer, "calibrate_index", lambda *arguments, **named: points)
+    monkeypatch.setattr(measurer, "row_micros", lambda dim: 1.0)
     c = vs.create(root, dim=DIM, auto_index=False)
     c.add(table(vectors[:3000]))
     assert (c.index_advice().action, c.index_advice().pays, c.index_advice().new) == (

@@ -96,8 +96,8 @@ def added(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def same_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     """One operating point for every index, so that all are searched by the same plan."""
     monkeypatch.setattr(
-        "vecsearch.index.builder.calibrate_index",
-        lambda *arguments: [OperatingPoint(16, 40, 30, 0.99, 0.99, 1.0)],
+        "vecsearch.index.measurer.calibrate_index",
+        lambda *arguments, **named: [OperatingPoint(16, 40, 30, 0.99, 0.99, 1.0)],
     )
 
 
@@ -191,12 +191,12 @@ def test_a_filled_index_that_was_not_calibrated_is_reused(
 ) -> None:
     recipe = RECIPES["bytes in a graph"]
 
-    def interrupted(*args: object) -> None:
+    def interrupted(*args: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     with vs.open(copy) as c:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr("vecsearch.index.builder.calibrate_index", interrupted)
+            patch.setattr("vecsearch.index.measurer.calibrate_index", interrupted)
             patch.setattr(checkpoints, "EVERY_SECONDS", 1e9)  # a fill that takes little time
             c.build_index(recipe, threads=1)
         assert sum(added) == ROWS - 2000 and not c.refresh().info().indexes

@@ -40,6 +40,7 @@ MODULES = {
     "index/ruler.py": "tests/index/test_ruler.py tests/index/test_calibration.py",
     "index/calibration.py": f"{CALIBRATION} {GROW} {BUILD}",
     "index/builder.py": f"{BUILD} {GROW}",
+    "index/measurer.py": f"{BUILD} {GROW}",
     "index/costs.py": f"{PLAN} tests/index/test_costs.py",
     "index/exact.py": "tests/index/test_exact.py",
     "index/scorer.py": f"{SCORER} {SEARCHER} {VECTORS} {COLLECTION}",

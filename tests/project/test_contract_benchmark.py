@@ -36,7 +36,7 @@ def alive(root: Path, data: Dataset) -> contract.Life:
 def test_a_small_grid_keeps_the_promise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "RESULTS", tmp_path)
     monkeypatch.setattr(
-        "vecsearch.index.builder.row_micros", lambda dim: 50.0
+        "vecsearch.index.measurer.row_micros", lambda dim: 50.0
     )  # so that the index is taken
     monkeypatch.setitem(contract.SETS, "small", lambda limit, queries: small(queries))
     monkeypatch.setattr(contract, "REGION_QUERIES", 50)

@@ -14,49 +14,30 @@ from importlib.metadata import version
 
 import numpy as np
 
-from vecsearch.common.arrays import Positions, Scores, Vectors
-from vecsearch.common.engines import in_parts
+from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import training_rows
-from vecsearch.index.calibrate import (
-    Answers,
-    Sample,
-    ScoreLists,
-    calibrate_codes,
-    calibrate_index,
-    query_regions,
-)
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.checkpoint import Checkpoint
 from vecsearch.index.commit import BuiltIndex
-from vecsearch.index.costs import code_micros, disk_micros, row_micros
 from vecsearch.index.faiss import (
     LOADER,
-    NO_MASK,
-    NOTHING_OUTSIDE,
     DiskIndex,
     FaissIndex,
-    Request,
-    fixed_effort,
     resume_growing,
     train_index,
 )
 from vecsearch.index.growth import MIN_NEW, Extension, decide_extension
+from vecsearch.index.measurer import Measurer
 from vecsearch.index.recipe import IndexRecipe
-from vecsearch.index.remembered_scores import RememberedScores
-from vecsearch.index.ruler import Wide
 from vecsearch.index.scorer import VectorScorer
-from vecsearch.index.unlike import unlike_queries
 from vecsearch.index.verify import still_holds
 from vecsearch.storage.build_folder import BuildFolder
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
-from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import Metric
 
 HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
 HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
-MADE_OF = 2000  # rows that made queries are made of
 CHECKED_ROWS = 400  # of the new rows at most, to see whether the previous calibration holds
 MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
 OWN_QUERIES = "the user's own queries"
@@ -111,6 +92,7 @@ class Builder:
         self.rng = np.random.default_rng(seed)
         self.attached = attach(snapshot)
         self.scorer = VectorScorer(snapshot)
+        self._measurer = Measurer(snapshot, self.scorer, seed, threads)
         self.held_out = HELD_OUT  # at most
         self._resumable = resumable
         self._resources = contextlib.ExitStack()
@@ -326,105 +308,16 @@ class Builder:
         self, index: FaissIndex, labels: Positions, queries: Vectors, calibrated_on: str
     ) -> Calibration:
         """Measure recall and cost of an index whose labels are these positions."""
-        LOADER.load()  # scores hundreds of thousands of candidates; the numbers do not depend on it
-        mask = np.zeros(self.snapshot.rows, bool)
-        mask[labels[labels >= 0]] = True
-        present = int(np.count_nonzero(mask))
-        selection = RowSelection(mask, present)
-        promised = len(queries)
-        queries, kinds = self._with_made(queries, np.flatnonzero(mask))
-        truth = Answers.of(
-            queries,
-            present,
-            lambda part, k: self.scorer.truth(part, k, selection, self.threads),
-        )
-        manifest = self.snapshot.manifest
-        per_row, per_code = row_micros(manifest.dim), code_micros(index.code_bytes)
-        if index.on_disk:
-            per_row += disk_micros(manifest.dim * np.dtype(manifest.dtype).itemsize)
-            per_code += disk_micros(index.code_bytes)
-        self.scorer.scattered = index.on_disk
-        score = self._score_lists(labels)
-        if index.on_disk:
-            score = RememberedScores(score)
-        codes = calibrate_codes(index, queries, truth, score, self.threads)
-        points = calibrate_index(
-            index,
-            Sample(queries, kinds, query_regions(queries, kinds), truth),
-            score,
-            rows=present,
-            row_micros=per_row,
-            threads=self.threads,
-            timed_search=self._compiled_search(index, labels),
-        )
-        return Calibration(
-            points=tuple(points),
-            exact_micros_per_row=per_row,
-            code_points=tuple(codes),
-            code_micros_per_row=per_code,
-            calibrated_on=calibrated_on,
-            queries=promised,
-        )
+        return self._measurer.calibrate(index, labels, queries, calibrated_on)
 
     def still_holds(
         self, index: FaissIndex, labels: Positions, queries: Vectors, calibration: Calibration
     ) -> bool:
         """Whether queries that are not in an index reach what a calibration promises."""
-        made = self._made(labels[labels >= 0])
+        made = self._measurer.made(labels[labels >= 0])
         return still_holds(
             self.scorer, index, labels, queries, calibration, self.target, self.threads, made
         )
-
-    def _made(self, rows: Positions) -> list[Vectors]:
-        """Queries made of some of the rows, by their kinds."""
-        rng = np.random.default_rng(self.seed)
-        sample = np.sort(rng.choice(rows, min(MADE_OF, len(rows)), replace=False))
-        unit = self.scorer.metric is Metric.COSINE
-        return unlike_queries(self.snapshot.stored_vectors(sample), unit, rng)
-
-    def _with_made(self, queries: Vectors, rows: Positions) -> tuple[Vectors, Positions]:
-        """These queries and made ones, evenly mixed, and the kind of each."""
-        parts = [queries, *self._made(rows)]
-        places = [(np.arange(len(part)) + 0.5) / max(len(part), 1) for part in parts]
-        kinds = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        order = np.argsort(np.concatenate(places), kind="stable")
-        return np.concatenate(parts)[order], kinds[order]
-
-    def _score_lists(self, labels: Positions) -> ScoreLists:
-        row_map = np.append(labels, -1)  # of the label -1 too
-        threads = 1 if self.scorer.scattered else self.threads
-
-        def score(queries: Vectors, found: Positions) -> Wide:
-            def score_part(part: slice) -> Wide:
-                return self.scorer.final_scores(queries[part], row_map[found[part]])
-
-            return np.concatenate(in_parts(score_part, len(queries), threads))
-
-        return score
-
-    def _compiled_search(
-        self, index: FaissIndex, labels: Positions
-    ) -> Callable[[Scores, int, int], object] | None:
-        """One compiled search, to be timed; None if FAISS will search."""
-        compiled, graph_search, table = (
-            LOADER.for_rows(len(labels)) or LOADER.module,
-            index.graph_search,
-            self.scorer.table,
-        )
-        if compiled is None or graph_search is None or table is None:
-            return None
-        row_map, none = index.row_map(labels), np.empty(0, np.int64)
-        metric = self.scorer.code
-
-        def search(query: Vectors, depth: int, effort: int) -> object:
-            settings = fixed_effort(max(effort, depth))
-            request = Request(
-                *(row_map, NO_MASK, none, *NOTHING_OUTSIDE, *table),
-                *(metric, settings, depth, depth, 0),
-            )
-            return graph_search.search(compiled, query, min(10, depth), request)
-
-        return search
 
     def batches(self, rows: Positions) -> Iterator[Vectors]:
         """The stored vectors of rows."""
