@@ -17,6 +17,7 @@ from vecsearch.index.builder import extension_queries
 from vecsearch.index.calibrate import (
     CODE_CANDIDATES,
     CODE_QUERIES,
+    COMMON_K,
     KS,
     Answers,
     Sample,
@@ -80,7 +81,7 @@ def test_answers_for_large_k_are_known_for_the_first_queries_only() -> None:
         return truth_of(scores[queries[:, 0].astype(int), :k])
 
     truth = Answers.of(np.arange(300, dtype=np.float32)[:, None], 500, exact)
-    assert len(truth.at(100, 300).rows) == 300 and len(truth.at(101, 300).rows) == 200
+    assert len(truth.at(150, 300).rows) == 300 and len(truth.at(151, 300).rows) == 200
     for k, queries in ((100, 300), (500, 250), (1, 7)):
         known = truth.at(k, queries)
         np.testing.assert_array_equal(known.scores, scores[: len(known.scores), :k])
@@ -267,7 +268,7 @@ def measured(
 
 def ranked_truth(rows: int, queries: int) -> Answers:
     best = truth_of(np.tile(-np.arange(rows), (queries, 1)))
-    return Answers(best.first(queries, 100), best.first(200, 1000))
+    return Answers(best.first(queries, COMMON_K), best.first(200, 1000))
 
 
 def ranked_scores(index: RankedIndex, labels: np.ndarray) -> np.ndarray:
@@ -411,10 +412,10 @@ def test_the_true_scores_are_searched_for_as_many_rows_as_there_are() -> None:
 
     queries = np.zeros((250, 1), np.float32)
     truth = Answers.of(queries, 5000, exact)
-    assert (truth.common.rows.shape, truth.wide.rows.shape) == ((250, 100), (200, 1250))
+    assert (truth.common.rows.shape, truth.wide.rows.shape) == ((250, 150), (200, 1250))
     truth = Answers.of(queries, 30, exact)
     assert (truth.common.rows.shape, truth.wide.rows.shape) == ((250, 30), (200, 30))
-    assert asked == [(200, 1250), (50, 100), (200, 30), (50, 30)]
+    assert asked == [(200, 1250), (50, 150), (200, 30), (50, 30)]
 
 
 def test_the_cheapest_point_of_the_next_k_serves_and_none_of_a_larger_one() -> None:

@@ -24,8 +24,9 @@ ONE_SIDED_99 = 2.326  # quantile of the normal distribution, for the lower bound
 # Of many ladders the cheapest that reaches the aim is taken, so that its recall is flattered. Made
 # queries are few, and have to reach as much more as this part of their standard error at most.
 MADE_ERRORS = 0.4
-# A region of the data may get so much less than the aim, where it has so many queries.
-REGION_LESS, REGION_QUERIES = 0.01, 80
+# A region of the data may get so much less than the aim, and made queries of a kind there, where
+# there are so many of them.
+REGION_LESS, MADE_REGION_LESS, REGION_QUERIES = 0.01, 0.02, 80
 STEP_MICROS = 2.0  # cost of going on with another effort
 # Of the queries of which recall is promised, the share that may be taken for far ones, and the part
 # of a search's mean cost that their exact searches may take.
@@ -41,7 +42,7 @@ class Asked:
     Attributes:
         kinds: int64 (nq,): 0 for those of which recall is promised, other numbers for each kind of
             made queries.
-        regions: int64 (nq,): the region of the data that each of the former is in.
+        regions: int64 (nq,): the region of the data that each is in.
         row_micros: Cost of scoring a candidate.
         whole_micros: Cost of an exact search.
     """
@@ -95,15 +96,17 @@ class Simulation:
         self._latencies = np.array([one.latency for one in tried])
         self._per_candidate = np.array([one.candidate_latency for one in tried])
         # Queries in parts that follow each other: those of which recall is promised, by their
-        # regions, then each kind of made ones.
-        regions = np.where(self.kinds == 0, asked.regions[:queries], 0)
+        # regions, then each kind of made ones, likewise.
+        regions = asked.regions[:queries]
         order = np.lexsort((regions, self.kinds))
         kinds, regions = self.kinds[order], regions[order]
         changes = (np.diff(kinds) != 0) | (np.diff(regions) != 0)
         self._parts = np.append(0, 1 + np.flatnonzero(changes))
         self._sizes = np.diff(np.append(self._parts, queries))
-        self._made = kinds[self._parts] > 0
-        self._regional = ~self._made & (self._sizes >= REGION_QUERIES)
+        self._kind_parts = np.append(0, np.flatnonzero(np.diff(kinds[self._parts])) + 1)
+        self._kind_sizes = np.add.reduceat(self._sizes, self._kind_parts)
+        less = np.where(kinds[self._parts] == 0, REGION_LESS, MADE_REGION_LESS)
+        self._less = np.where(self._sizes >= REGION_QUERIES, less, 1.0)
         self._real = int(np.count_nonzero(kinds == 0))
         self._near = self._live[order][: self._real]
         self._contrasts, self._ends, known = self._tables(order, allowed_misses(k, aim))
@@ -175,10 +178,9 @@ class Simulation:
         recalls, micros, depths, measured = np.where(stop, self._ends[start], rest)
         sums = np.add.reduceat(recalls, self._parts)
         mean, low = promise(recalls[:real], measured[:real].astype(np.int64))
-        means = sums / self._sizes
-        made = float(means.min(where=self._made, initial=1.0))
-        regional = float(means.min(where=self._regional, initial=1.0))
-        all_reach = min(made - self.margin, regional + REGION_LESS)
+        by_kind = np.add.reduceat(sums, self._kind_parts) / self._kind_sizes
+        made = float(by_kind[1:].min(initial=1.0))
+        all_reach = min(made - self.margin, float((sums / self._sizes + self._less).min()))
         depth = max(self._k, round(_mean(depths[:real])))
         near = int(np.count_nonzero(self._near))
         going_on = near - int(np.count_nonzero(stop[:real]))
