@@ -280,7 +280,7 @@ def test_queries_that_large_efforts_were_not_measured_with_count_as_others_like_
 
 def test_each_region_gets_nearly_the_aim() -> None:
     """In one region of ten, searches miss more than their contrast tells: all search deeper. One
-    with too few queries says nothing, and made queries have no region."""
+    with too few queries says nothing."""
     made, kinds = outcomes(2200, (32, 48, 64, 96, 128, 192, 256), 10), np.zeros(2200, np.int64)
     kinds[2000:] = 1
     regions = np.arange(2200) % 10
@@ -299,6 +299,22 @@ def test_each_region_gets_nearly_the_aim() -> None:
     assert np.count_nonzero((rare == 3) & (kinds == 0)) < simulation.REGION_QUERIES
     few = best_point(made, Asked(kinds, rare, 0.0, 1e5), 10, 0.9)
     assert few is not None and few.micros < point.micros
+
+
+def test_made_queries_get_nearly_the_aim_in_each_region() -> None:
+    """A kind that reaches the aim on average, but not in one region of ten: all search deeper."""
+    made, kinds = outcomes(3000, (32, 48, 64, 96, 128, 192, 256), 10), np.zeros(3000, np.int64)
+    kinds[2000:] = 1
+    regions = np.arange(3000) % 10
+    hard = (kinds == 1) & (regions == 3)
+    for one in made:
+        one.recalls[hard] *= 1 - 6 / one.tried.effort
+    plain = best_point(made, asked(kinds), 10, 0.9)
+    point = best_point(made, Asked(kinds, regions, 0.0, 1e5), 10, 0.9)
+    assert plain is not None and point is not None
+    before, after = (walked(each, made, made, 10) for each in (plain, point))
+    assert before[kinds == 1].mean() >= 0.9 and before[hard].mean() < 0.86
+    assert after[hard].mean() >= 0.88 - 1e-9 and point.micros > plain.micros
 
 
 def test_the_bound_knows_queries_that_stand_for_others() -> None:
