@@ -79,8 +79,8 @@ class Answers:
             rows: Rows in the index.
             exact: Maps queries and k to the k best rows of each query.
         """
-        wide = exact(queries[:WIDE_QUERIES], min(max(KS), rows))
-        common = min(COMMON_K, rows)
+        most = min(max(KS), rows)
+        wide, common = exact(queries[:WIDE_QUERIES], most), min(COMMON_K, most)
         first = wide.first(WIDE_QUERIES, common)
         if len(queries) > WIDE_QUERIES:
             first = first.followed_by(exact(queries[WIDE_QUERIES:], common))
