@@ -182,10 +182,12 @@ def calibrate_index(
         tried.let_go()
         if done and max(ks) <= pool:
             break
-    chosen = side_by_side.map(
-        lambda k: [best_point(outcomes[k], asked, k, aim) for aim in AIMS], ks
+    points = _frontiers(
+        point
+        for k in ks
+        for aim in AIMS
+        if (point := best_point(outcomes[k], asked, k, aim)) is not None
     )
-    points = _frontiers(point for part in chosen for point in part if point is not None)
     lent = [
         lent_point(point, outcomes[k], outcomes[point.k], asked, k)
         for k in ks
