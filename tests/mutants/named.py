@@ -71,6 +71,13 @@ NAMED = [
         "tests/index/test_adaptive.py",
     ),
     Named(
+        "P8",
+        "vecsearch/index/calibration.py",
+        "step for step in point.steps if step[0] >= effort",
+        "step for step in wider.steps if step[0] >= effort",
+        "tests/index/test_calibration.py tests/query/test_plan.py",
+    ),
+    Named(
         "P7",
         "vecsearch/index/calibration.py",
         "if point.k == nearest",
