@@ -182,6 +182,7 @@ class Simulation:
         made = float(by_kind[1:].min(initial=1.0))
         all_reach = min(made - self.margin, float((sums / self._sizes + self._less).min()))
         depth = max(self._k, round(_mean(depths[:real])))
+        # Queries that go on take more; those that are too far end at the first effort.
         near = int(np.count_nonzero(self._near))
         going_on = near - int(np.count_nonzero(stop[:real]))
         others = going_on * self._of_going_on(self._micros, start) * (start < len(self._micros) - 1)
