@@ -178,8 +178,9 @@ def test_a_plan_relies_on_the_lower_bound_not_on_the_mean() -> None:
 def test_a_filtered_search_stops_by_what_was_measured_for_the_hits_it_keeps() -> None:
     """10 of the first 21, if half of the rows match: not by the contrast that 40 rows need.
 
-    In 40,000 rows of a mixture that got .9475 of the hits where .95 was asked: a search for 40 rows
-    is not sure of the last of 40 candidates and goes on, one for 10 of them is.
+    With what was measured for 40 rows, a search of 40,000 rows found .9475 of the hits, not .95. An
+    unfiltered search for 40 rows needs more than 40 candidates to be sure of the 40th. One for 10
+    of them stops there.
     """
     ladders = {
         25: ((32, 3.6), (48, 4.1), (64, 4.0)),

@@ -148,11 +148,11 @@ def points_for(points: Sequence[OperatingPoint], k: int) -> list[OperatingPoint]
 def point_within(
     points: Sequence[OperatingPoint], k: int, most: int, recall: float
 ) -> OperatingPoint | None:
-    """The cheapest point for k rows, with efforts that also find rows of a rank up to `most`.
+    """The cheapest point for k rows whose searches look at `most` candidates or more.
 
-    A search that a filter leaves k of its candidates stops earlier than one for all of them: it is
-    sure of the last sooner. So it goes on by what was measured for k rows. None if no point reaches
-    this recall, of the k best and of the `most` best.
+    For searches with a filter. When to stop is decided by the contrasts measured for k rows: those
+    measured for `most` rows would stop such a search too early. None if no point reaches this
+    recall of the k best rows, or none that of the `most` best.
     """
     point = _cheapest(points_for(points, k), recall)
     wider = point and _cheapest(points_for(points, most), recall)

@@ -108,7 +108,6 @@ class Simulation:
         less = np.where(kinds[self._parts] == 0, REGION_LESS, MADE_REGION_LESS)
         self._less = np.where(self._sizes >= REGION_QUERIES, less, 1.0)
         self._real = int(np.count_nonzero(kinds == 0))
-        self._near = self._live[order][: self._real]
         self._contrasts, self._ends, known = self._tables(order, allowed_misses(k, aim))
         exact = np.ones(queries), self._micros[-1] + self._whole, 0.0, known
         self._exact = np.stack(np.broadcast_arrays(*exact))
@@ -164,7 +163,7 @@ class Simulation:
         return self.run_with(start, least, self.rests(least)[start + 1])
 
     def rests(self, least: Sequence[float]) -> list[Wide]:
-        """What each query gets that goes on to an effort, and in the end to exact search."""
+        """What each query finds and costs if it continues to an effort; last of all, exactly."""
         rests = [self._exact]
         for contrasts, ends, enough in zip(
             self._contrasts[::-1], self._ends[::-1], least[::-1], strict=True
@@ -182,12 +181,9 @@ class Simulation:
         made = float(by_kind[1:].min(initial=1.0))
         all_reach = min(made - self.margin, float((sums / self._sizes + self._less).min()))
         depth = max(self._k, round(_mean(depths[:real])))
-        # Queries that go on take more; those that are too far end at the first effort.
-        near = int(np.count_nonzero(self._near))
-        going_on = near - int(np.count_nonzero(stop[:real]))
-        others = going_on * self._of_going_on(self._micros, start) * (start < len(self._micros) - 1)
-        others += (real - near) * (self._micros[start] - self._micros[-1])
-        cost = _mean(micros[:real]) + float(others) / real + self._row_micros * depth
+        going_on = 0 if start == len(self._micros) - 1 else np.count_nonzero(~stop[:real])
+        more = going_on * self._of_going_on(self._micros, start) / real
+        cost = _mean(micros[:real]) + more + self._row_micros * depth
         return Run(start, least, mean, low, made, all_reach, depth, round(cost, 2))
 
     def _of_going_on(self, micros: Wide, start: int) -> float:
@@ -211,8 +207,7 @@ class Simulation:
         start, last, real = run.start, len(self._micros) - 1, self._real
         stops = self._contrasts[start:, :real] >= np.array(run.least[start:])[:, None]
         stopped = stops.any(axis=0)
-        end = np.where(self._near, last, start)  # of the others
-        end[stopped] = start + stops.argmax(axis=0)[stopped]
+        end = np.where(stopped, start + stops.argmax(axis=0), last)
         depths = np.where(stopped, self._ends[end, 2, np.arange(real)], 0.0)
         more = self._of_going_on(self._latencies, start) * (end > start)
         latencies = self._latencies[end] + more + self._per_candidate[end] * depths

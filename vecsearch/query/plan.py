@@ -5,9 +5,9 @@ by its lower confidence bound.
 
 A filter selects a share of the rows; deleted rows count as filtered out. If the filter is
 independent of the query, the k best selected rows are very likely among the first
-`candidate_window` rows of the unfiltered ranking. So an index search looks that far, and goes on
-for hard queries by what was measured for the rows among which it finds most of them (`first_for`).
-It finds them with the recall of that, provided that k of its candidates in the window are selected.
+`candidate_window` rows of the unfiltered ranking. So an index search looks at that many candidates.
+Its effort for each query is the one measured for a smaller number of rows, `first_for`, which are
+found as often as the selected ones. This recall holds if k candidates in the window are selected.
 The search checks that; a filter that depends on the query fails the check, and every selected
 row is scored instead. So a new filter needs no calibration, and it costs at most one index
 search more than exact search.
