@@ -245,9 +245,11 @@ def test_the_demo_with_the_toy_embedder(
         hit["kind"] == "function" and hit["module"].startswith("os") for hit in filtered[0]["hits"]
     )
 
+    version = vs.open("docs.vs").info().version
     assert demo.run(Path("docs.vs"), "toy:64", rows=some, quiet=True) == answers
     assert capsys.readouterr().out == ""
     assert vs.open("docs.vs").count() == len(some)
+    assert vs.open("docs.vs").info().version == version  # a second run changes nothing
 
 
 def test_the_next_steps_are_commands_that_exist(tmp_path: Path, rows: list[dict[str, str]]) -> None:

@@ -124,7 +124,7 @@ def run(
         model = collection.info().embedder
         screen.print(f"Embedding them with {model}; the first time takes a minute or two.")
         start = time.perf_counter()
-        added = collection.add(rows, on_conflict="replace")
+        added = collection.add(rows, on_conflict="refresh", auto_index=False)
         seconds = time.perf_counter() - start
         screen.print(f"{counted(added.embedded, 'text')} embedded in {seconds:.0f} s.")
         info = collection.info()
@@ -151,7 +151,7 @@ def _chinese(folder: Path, screen: Console, quiet: bool) -> list[dict[str, Any]]
         return []
     place = folder.with_name(f"{folder.stem}-zh{folder.suffix}")
     with open_or_create(place, embedder=here[0].name) as collection:
-        collection.add(list(chinese_demo.ROWS), on_conflict="replace", progress=False)
+        collection.add(list(chinese_demo.ROWS), on_conflict="refresh", progress=False)
         info = collection.info()
         screen.print(
             f"\n中文：{info.documents} 篇文档分成 {info.rows} 段，模型是 {info.embedder}，存放在 "

@@ -134,8 +134,9 @@ class AllPairs:
         self._place = np.full(scorer.snapshot.rows + 1, len(rows), np.int64)  # the last is for -1
         self._place[rows] = np.arange(len(rows))
 
-    def final_scores(self, queries: Queries, rows: Positions) -> Wide:
-        """As `MaxSimScorer.final_scores`, with the errors of float32."""
+    def final_scores(self, queries: Queries, rows: Positions, threads: int = 1) -> Wide:
+        """As `MaxSimScorer.final_scores`, with the errors of float32. They are known: `threads` is
+        there for the other scorers."""
         padded = np.full((len(queries), rows.shape[1]), -np.inf)
         places = self._place[rows]
         known = places < len(self._rows)

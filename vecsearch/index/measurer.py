@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Scores, Vectors
-from vecsearch.common.engines import in_parts
 from vecsearch.index.calibrate import (
     Answers,
     Sample,
@@ -75,7 +75,7 @@ class Measurer:
             per_row += disk_micros(manifest.dim * np.dtype(manifest.dtype).itemsize)
             per_code += disk_micros(index.code_bytes)
         self.scorer.scattered = index.on_disk
-        score = self._score_lists(labels)
+        score: ScoreLists = partial(self._scores, np.append(labels, -1))  # of the label -1 too
         if index.on_disk:
             score = RememberedScores(score)
         codes = calibrate_codes(index, queries, truth, score, self.threads)
@@ -112,17 +112,8 @@ class Measurer:
         order = np.argsort(np.concatenate(places), kind="stable")
         return np.concatenate(parts)[order], kinds[order]
 
-    def _score_lists(self, labels: Positions) -> ScoreLists:
-        row_map = np.append(labels, -1)  # of the label -1 too
-        threads = 1 if self.scorer.scattered else self.threads
-
-        def score(queries: Vectors, found: Positions) -> Wide:
-            def score_part(part: slice) -> Wide:
-                return self.scorer.final_scores(queries[part], row_map[found[part]])
-
-            return np.concatenate(in_parts(score_part, len(queries), threads))
-
-        return score
+    def _scores(self, row_map: Positions, queries: Vectors, labels: Positions) -> Wide:
+        return self.scorer.final_scores(queries, row_map[labels], self.threads)
 
     def _compiled_search(
         self, index: FaissIndex, labels: Positions

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
+from vecsearch.common.engines import in_parts
 from vecsearch.common.lazy import lazy
 from vecsearch.index import exact, products, ruler
 from vecsearch.index.faiss import LOADER, table_of
@@ -322,8 +323,17 @@ class VectorScorer:
         order = np.lexsort((rows, -scores))[:k]
         return scores[order].astype(np.float32), rows[order]
 
-    def final_scores(self, queries: Vectors, rows: Positions) -> npt.NDArray[np.float64]:
-        """The scores of `final` before rounding: float64 (nq, width), -inf where a row is -1."""
+    def final_scores(self, queries: Vectors, rows: Positions, threads: int = 1) -> ruler.Wide:
+        """The scores of `final` before rounding: float64 (nq, width), -inf where a row is -1.
+
+        threads: for many queries; rows that are read from disk are read by one.
+        """
+        if threads > 1 and not self.scattered:
+
+            def part_scores(part: slice) -> ruler.Wide:
+                return self.final_scores(queries[part], rows[part])
+
+            return np.concatenate(in_parts(part_scores, len(queries), threads))
         kernels, table = LOADER.module, self.table
         scores = np.empty(rows.shape)
         scores.fill(-np.inf)

@@ -24,9 +24,12 @@ ONE_SIDED_99 = 2.326  # quantile of the normal distribution, for the lower bound
 # Of many ladders the cheapest that reaches the aim is taken, so that its recall is flattered. Made
 # queries are few, and have to reach as much more as this part of their standard error at most.
 MADE_ERRORS = 0.4
-# A region of the data may get so much less than the aim, and made queries of a kind there, where
-# there are so many of them.
-REGION_LESS, MADE_REGION_LESS, REGION_QUERIES = 0.01, 0.02, 80
+# A region of the data may get so much less than the aim, where there are so many queries of it.
+REGION_LESS, REGION_QUERIES = 0.01, 80
+# Made queries of a kind in a region are few, and their mean is partly chance. So many more with the
+# mean of their kind count beside them (the estimate of James and Stein, 1961). With few rows to
+# find, the recall of one query says too little for that: regions are of these from so many rows on.
+MADE_BESIDE, MADE_LEAST_K = 40, 10
 STEP_MICROS = 2.0  # cost of going on with another effort
 # Of the queries of which recall is promised, the share that may be taken for far ones, and the part
 # of a search's mean cost that their exact searches may take.
@@ -105,8 +108,11 @@ class Simulation:
         self._sizes = np.diff(np.append(self._parts, queries))
         self._kind_parts = np.append(0, np.flatnonzero(np.diff(kinds[self._parts])) + 1)
         self._kind_sizes = np.add.reduceat(self._sizes, self._kind_parts)
-        less = np.where(kinds[self._parts] == 0, REGION_LESS, MADE_REGION_LESS)
-        self._less = np.where(self._sizes >= REGION_QUERIES, less, 1.0)
+        made = kinds[self._parts] > 0
+        self._kind_of = np.searchsorted(self._kind_parts, np.arange(len(made)), "right") - 1
+        self._own_share = np.where(made, self._sizes / (self._sizes + MADE_BESIDE), 1.0)
+        judged = np.where(made, k >= MADE_LEAST_K, self._sizes >= REGION_QUERIES)
+        self._less = np.where(judged, REGION_LESS, 1.0)
         self._real = int(np.count_nonzero(kinds == 0))
         self._contrasts, self._ends, known = self._tables(order, allowed_misses(k, aim))
         exact = np.ones(queries), self._micros[-1] + self._whole, 0.0, known
@@ -179,7 +185,9 @@ class Simulation:
         mean, low = promise(recalls[:real], measured[:real].astype(np.int64))
         by_kind = np.add.reduceat(sums, self._kind_parts) / self._kind_sizes
         made = float(by_kind[1:].min(initial=1.0))
-        all_reach = min(made - self.margin, float((sums / self._sizes + self._less).min()))
+        own = self._own_share
+        regions = own * (sums / self._sizes) + (1 - own) * by_kind[self._kind_of]
+        all_reach = min(made - self.margin, float((regions + self._less).min()))
         depth = max(self._k, round(_mean(depths[:real])))
         going_on = 0 if start == len(self._micros) - 1 else np.count_nonzero(~stop[:real])
         more = going_on * self._of_going_on(self._micros, start) / real

@@ -179,7 +179,7 @@ class _Check:
     def _scored(
         self, effort: int, queries: Vectors, labels: Positions, near: Wide, cost: float
     ) -> Tried:
-        scores = self._scorer.final_scores(queries, self._row_map[labels])
+        scores = self._scorer.final_scores(queries, self._row_map[labels], self._threads)
         return Tried(effort, cost, 0.0, 0.0, near, scores, labels.shape[1] == self._index.n)
 
 
