@@ -301,7 +301,7 @@ def test_each_region_gets_nearly_the_aim() -> None:
     assert few is not None and few.micros < point.micros
 
 
-@pytest.mark.parametrize("count", [100, 24])
+@pytest.mark.parametrize("count", [100, 36])
 def test_made_queries_get_nearly_the_aim_in_each_region(count: int) -> None:
     """A kind that reaches the aim on average, but not in one region of ten: all search deeper. Of a
     region with few queries the mean of the kind says more."""
@@ -322,15 +322,16 @@ def test_made_queries_get_nearly_the_aim_in_each_region(count: int) -> None:
     assert together >= 0.89 - 1e-9 and point.micros > plain.micros
 
 
-def test_regions_of_made_queries_need_several_rows_to_find() -> None:
-    """One row is found or not, which says little of a region with few queries."""
-    made, kinds = outcomes(3000, (32, 48, 64, 96, 128, 192, 256), 1), np.zeros(3000, np.int64)
+@pytest.mark.parametrize(("k", "count"), [(1, 100), (10, 24)])
+def test_regions_of_made_queries_need_several_queries_and_rows(k: int, count: int) -> None:
+    """One row is found or not, which says little; nor do few queries say much of a region."""
+    made, kinds = outcomes(3000, (32, 48, 64, 96, 128, 192, 256), k), np.zeros(3000, np.int64)
     kinds[2000:] = 1
-    hard = (kinds == 1) & (np.arange(3000) % 10 == 3)
+    hard = (kinds == 1) & (np.arange(3000) % 10 == 3) & (np.arange(3000) < 2000 + 10 * count)
     for one in made:
         one.recalls[hard] *= 1 - 6 / one.tried.effort
     plain, point = (
-        best_point(made, Asked(kinds, regions, 0.0, 1e5), 1, 0.9)
+        best_point(made, Asked(kinds, regions, 0.0, 1e5), k, 0.9)
         for regions in (np.zeros(3000, np.int64), np.where(hard, 3, 0))
     )
     assert plain is not None and point is not None and plain.steps == point.steps

@@ -22,8 +22,8 @@ from vecsearch.index import auto, calibrate, updating
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import coded_components, estimated_bytes
 from vecsearch.index.faiss import FaissIndex, graph, read_index, train, train_index
-from vecsearch.index.faiss.index import TRAILER
 from vecsearch.index.faiss.near import near_of
+from vecsearch.index.faiss.writing import TRAILER
 from vecsearch.index.kernels.loader import LOADER, compiled_module
 from vecsearch.index.kernels.neighbor_codes import NUMPY
 from vecsearch.index.policy import Rules

@@ -71,6 +71,13 @@ NAMED = [
         "tests/index/test_adaptive.py",
     ),
     Named(
+        "C8",
+        "vecsearch/index/simulation.py",
+        "MADE_QUERIES if k >= MADE_LEAST_K else queries + 1",
+        "queries + 1",
+        "tests/index/test_adaptive.py",
+    ),
+    Named(
         "P8",
         "vecsearch/index/calibration.py",
         "step for step in point.steps if step[0] >= effort",

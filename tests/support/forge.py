@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 import vecsearch as vs
-from vecsearch.index.faiss.index import TRAILER
+from vecsearch.index.faiss.writing import TRAILER
 from vecsearch.storage import disk, log, manifest_json, segment_texts
 from vecsearch.storage.disk import FileRef
 

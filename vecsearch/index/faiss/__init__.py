@@ -9,11 +9,15 @@ projection.py    what FAISS stores of a vector, and which vectors it was fitted 
 graph.py         the order rows enter a graph in, and links back to nodes that are hard to find
 index.py         FaissIndex: candidates, add, write
 disk_lists.py    an inverted file whose lists stay on disk
+inside.py        the index inside FAISS's wrappers, and what each kind takes to search
 reading.py       reads an index from its file
+writing.py       writes what the file has beside FAISS's own part
+size.py          how many bytes an index takes
 grow.py          adding rows to a graph of signed bytes
 sound.py         whether the parts of an index file fit together
 graph_search.py  the compiled search of a graph of signed bytes
 near.py          codes of neighbors beside the nodes of a graph
+regions.py       clusters of the data, to measure recall in each of them
 train.py         recipe + stream of vectors -> FaissIndex
 """
 

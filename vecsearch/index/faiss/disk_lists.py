@@ -32,9 +32,10 @@ from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.index.exact import omp_threads
 from vecsearch.index.faiss.graph import BLOCK
 from vecsearch.index.faiss.graph_search import RowMap
-from vecsearch.index.faiss.index import Distances, FaissIndex, write_errors
+from vecsearch.index.faiss.index import Distances, FaissIndex
 from vecsearch.index.faiss.projection import Projection
 from vecsearch.index.faiss.sound import require_one_list_a_row
+from vecsearch.index.faiss.writing import write_errors
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.build_folder import BuildFolder
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Labels, Vectors
-from vecsearch.common.faiss_errors import faiss_reason
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import InvalidInputError
 from vecsearch.index.costs import coded_micros, graph_micros, list_micros
@@ -25,14 +20,15 @@ from vecsearch.index.exact import omp_threads
 from vecsearch.index.faiss.graph import BLOCK, link_back
 from vecsearch.index.faiss.graph_search import GraphSearch, NeighborCodes, RowMap
 from vecsearch.index.faiss.grow import growing
+from vecsearch.index.faiss.inside import inner_index, search_parameters
 from vecsearch.index.faiss.near import append_near, near_of, near_width
 from vecsearch.index.faiss.projection import Projection
-from vecsearch.index.faiss.size import codebook_bytes, transform_bytes
+from vecsearch.index.faiss.size import index_bytes
+from vecsearch.index.faiss.writing import append_trailer, write_errors
 from vecsearch.index.kernels import numpy_hnsw
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
 from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.recipe import IndexRecipe
-from vecsearch.storage.disk import storage_errors
 from vecsearch.storage.layout import CALIBRATION_KEY
 
 EFFORTS = (
@@ -43,7 +39,6 @@ LISTED = 400  # candidates of an inverted file or a scan
 METRICS = {"cosine": COSINE, "ip": INNER_PRODUCT, "l2": EUCLIDEAN}  # as the kernels take them
 FORMAT = 1
 Distances = npt.NDArray[np.float64]
-TRAILER = b"VECSIDX1"  # last 8 bytes of an index file, after the 8-byte length of the npz before
 
 
 class FaissIndex:
@@ -185,7 +180,7 @@ class FaissIndex:
         labels = np.empty((count, depth), np.int64)
         parameters = self._parameters.get(effort)
         if parameters is None:
-            parameters = self._parameters[effort] = _parameters(self._index, effort)
+            parameters = self._parameters[effort] = search_parameters(self._index, effort)
         pointer = faiss.swig_ptr  # this frame keeps the arrays alive while FAISS uses them
         # A graph searches one query on one thread anyway, so the setting need not change.
         with (
@@ -356,7 +351,7 @@ class FaissIndex:
             self._projection.variances,
         )
         own = sum(array.nbytes for array in arrays if array is not None)
-        return _faiss_bytes(self._index) + self._near_bytes() + own
+        return index_bytes(self._index) + self._near_bytes() + own
 
     def _near_bytes(self) -> int:
         """Bytes of the codes of neighbors, made or not."""
@@ -393,82 +388,4 @@ class FaissIndex:
             "order": self._order,
             "outliers": self.out_of_range,
         }
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            allow_pickle=False,
-            **{name: array for name, array in arrays.items() if array is not None},
-        )
-        rest = buffer.getvalue()
-        with path.open("ab") as file:
-            file.write(rest + len(rest).to_bytes(8, "little") + TRAILER)
-
-
-@contextlib.contextmanager
-def write_errors(path: Path) -> Iterator[None]:
-    """Raises StorageError if writing a file fails, by FAISS or otherwise."""
-    try:
-        with storage_errors("writing", path):
-            yield
-    except RuntimeError as error:  # FAISS gives the system's error as text only
-        codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-        code = next((code for code in codes if os.strerror(code) in str(error)), errno.EIO)
-        with storage_errors("writing", path):
-            raise OSError(code, faiss_reason(error)) from error
-
-
-def inner_index(index: Any) -> Any:
-    """The index inside a transform or a refinement, which does the searching."""
-    index = faiss.downcast_index(index)
-    if isinstance(index, faiss.IndexPreTransform):
-        return inner_index(index.index)
-    if isinstance(index, faiss.IndexRefine):
-        return inner_index(index.base_index)
-    return index
-
-
-def _parameters(index: Any, effort: int) -> Any:
-    """FAISS's search parameters for an effort; None if the kind takes none."""
-    index = faiss.downcast_index(index)
-    if isinstance(index, faiss.IndexHNSW):
-        return faiss.SearchParametersHNSW(efSearch=effort)
-    if isinstance(index, faiss.IndexIVF):
-        nprobe = min(effort, index.nlist)
-        coarse = faiss.downcast_index(index.quantizer)
-        if isinstance(coarse, faiss.IndexHNSW):
-            wide = faiss.SearchParametersHNSW(efSearch=max(64, 2 * nprobe))
-            return faiss.SearchParametersIVF(nprobe=nprobe, quantizer_params=wide)
-        return faiss.SearchParametersIVF(nprobe=nprobe)
-    if isinstance(index, faiss.IndexPreTransform | faiss.IndexRefine):
-        within = index.index if isinstance(index, faiss.IndexPreTransform) else index.base_index
-        inner = _parameters(within, effort)
-        if inner is None:
-            return None
-        if isinstance(index, faiss.IndexPreTransform):
-            return faiss.SearchParametersPreTransform(index_params=inner)
-        return faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=inner)
-    return None
-
-
-def _faiss_bytes(index: Any) -> int:
-    inner = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexPreTransform):
-        return transform_bytes(inner) + _faiss_bytes(inner.index)
-    if isinstance(inner, faiss.IndexRefine):
-        return _faiss_bytes(inner.base_index) + _faiss_bytes(inner.refine_index)
-    if isinstance(inner, faiss.IndexHNSW | faiss.IndexNSG):
-        links = (
-            inner.hnsw.neighbors.size() * 4 + inner.ntotal * 12
-            if isinstance(inner, faiss.IndexHNSW)
-            else inner.ntotal * 256
-        )
-        return int(links + _faiss_bytes(inner.storage))
-    if isinstance(inner, faiss.IndexIVF):
-        stored = int(inner.ntotal)
-        if isinstance(inner, faiss.IndexIVFFastScan):  # it fills each list up to whole blocks
-            block = int(inner.bbs)
-            sizes = (inner.invlists.list_size(number) for number in range(inner.nlist))
-            stored = sum(-(-size // block) * block for size in sizes)
-        lists = stored * inner.code_size + inner.ntotal * 8
-        return int(lists + _faiss_bytes(inner.quantizer) + codebook_bytes(inner))
-    return int(inner.ntotal * inner.sa_code_size() + codebook_bytes(inner))
+        append_trailer(path, arrays)

@@ -12,10 +12,11 @@ import numpy as np
 from vecsearch.common.faiss_errors import faiss_reason
 from vecsearch.errors import CorruptedError
 from vecsearch.index.faiss.disk_lists import DiskIndex
-from vecsearch.index.faiss.index import TRAILER, FaissIndex
+from vecsearch.index.faiss.index import FaissIndex
 from vecsearch.index.faiss.near import map_near
 from vecsearch.index.faiss.projection import Projection
 from vecsearch.index.faiss.sound import require_coded, require_sound
+from vecsearch.index.faiss.writing import TRAILER
 from vecsearch.index.recipe import stored_recipe
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.layout import CALIBRATION_KEY

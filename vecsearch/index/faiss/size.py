@@ -1,4 +1,4 @@
-"""How many bytes an index of a FAISS factory string takes, before it is built."""
+"""How many bytes an index takes: one that is there, or that of a factory string, not yet built."""
 
 from __future__ import annotations
 
@@ -17,6 +17,31 @@ def factory_bytes(factory: str, n: int, dim: int) -> int:
         return round(_bytes(index, n))
     except RuntimeError:
         return 0
+
+
+def index_bytes(index: Any) -> int:
+    """How many bytes an index takes in memory."""
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        return transform_bytes(inner) + index_bytes(inner.index)
+    if isinstance(inner, faiss.IndexRefine):
+        return index_bytes(inner.base_index) + index_bytes(inner.refine_index)
+    if isinstance(inner, faiss.IndexHNSW | faiss.IndexNSG):
+        links = (
+            inner.hnsw.neighbors.size() * LINK_BYTES + inner.ntotal * NODE_BYTES
+            if isinstance(inner, faiss.IndexHNSW)
+            else inner.ntotal * LINK_BYTES * NSG_LINKS
+        )
+        return int(links + index_bytes(inner.storage))
+    if isinstance(inner, faiss.IndexIVF):
+        stored = int(inner.ntotal)
+        if isinstance(inner, faiss.IndexIVFFastScan):  # it fills each list up to whole blocks
+            block = int(inner.bbs)
+            sizes = (inner.invlists.list_size(number) for number in range(inner.nlist))
+            stored = sum(-(-size // block) * block for size in sizes)
+        lists = stored * inner.code_size + inner.ntotal * 8
+        return int(lists + index_bytes(inner.quantizer) + codebook_bytes(inner))
+    return int(inner.ntotal * inner.sa_code_size() + codebook_bytes(inner))
 
 
 def codebook_bytes(index: Any) -> int:

@@ -16,7 +16,8 @@ from vecsearch.index.exact import omp_threads
 from vecsearch.index.faiss.disk_lists import DiskIndex, centroids_in_two_levels
 from vecsearch.index.faiss.graph import BLOCK, add_in_order, link_back
 from vecsearch.index.faiss.grow import growing
-from vecsearch.index.faiss.index import FaissIndex, inner_index
+from vecsearch.index.faiss.index import FaissIndex
+from vecsearch.index.faiss.inside import inner_index
 from vecsearch.index.faiss.projection import Projection, fit_projection
 from vecsearch.index.faiss.sound import require_finite
 from vecsearch.index.recipe import CODED_MOST, GRAPH_OVER_CENTROIDS, IndexRecipe, nlist_rule
