@@ -322,9 +322,9 @@ def test_made_queries_get_nearly_the_aim_in_each_region(count: int) -> None:
     assert together >= 0.89 - 1e-9 and point.micros > plain.micros
 
 
-@pytest.mark.parametrize(("k", "count"), [(1, 100), (10, 24)])
-def test_regions_of_made_queries_need_several_queries_and_rows(k: int, count: int) -> None:
-    """One row is found or not, which says little; nor do few queries say much of a region."""
+@pytest.mark.parametrize(("k", "count"), [(1, 100), (10, 2)])
+def test_few_made_queries_of_a_region_do_not_decide(k: int, count: int) -> None:
+    """Two are outweighed by their kind; and one row is found or not, which says little."""
     made, kinds = outcomes(3000, (32, 48, 64, 96, 128, 192, 256), k), np.zeros(3000, np.int64)
     kinds[2000:] = 1
     hard = (kinds == 1) & (np.arange(3000) % 10 == 3) & (np.arange(3000) < 2000 + 10 * count)

@@ -73,8 +73,8 @@ NAMED = [
     Named(
         "C8",
         "vecsearch/index/simulation.py",
-        "MADE_QUERIES if k >= MADE_LEAST_K else queries + 1",
-        "queries + 1",
+        "np.where(made, k >= MADE_LEAST_K, ",
+        "np.where(made, False, ",
         "tests/index/test_adaptive.py",
     ),
     Named(

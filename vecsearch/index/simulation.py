@@ -27,9 +27,9 @@ MADE_ERRORS = 0.4
 # A region of the data may get so much less than the aim, where there are so many queries of it.
 REGION_LESS, REGION_QUERIES = 0.01, 80
 # Made queries of a kind are fewer, and the mean of those in a region is partly chance. So many more
-# with the mean of their kind count beside them (the estimate of James and Stein, 1961). Where few
+# with the mean of their kind count beside them (the estimate of James and Stein, 1961). Where fewer
 # rows are to be found, the recall of a query says too little even so.
-MADE_QUERIES, MADE_BESIDE, MADE_LEAST_K = 32, 40, 10
+MADE_BESIDE, MADE_LEAST_K = 40, 10
 STEP_MICROS = 2.0  # cost of going on with another effort
 # Of the queries of which recall is promised, the share that may be taken for far ones, and the part
 # of a search's mean cost that their exact searches may take.
@@ -111,8 +111,7 @@ class Simulation:
         made = kinds[self._parts] > 0
         self._kind_of = np.searchsorted(self._kind_parts, np.arange(len(made)), "right") - 1
         self._own_share = np.where(made, self._sizes / (self._sizes + MADE_BESIDE), 1.0)
-        least = MADE_QUERIES if k >= MADE_LEAST_K else queries + 1
-        judged = self._sizes >= np.where(made, least, REGION_QUERIES)
+        judged = np.where(made, k >= MADE_LEAST_K, self._sizes >= REGION_QUERIES)
         self._less = np.where(judged, REGION_LESS, 1.0)
         self._real = int(np.count_nonzero(kinds == 0))
         self._contrasts, self._ends, known = self._tables(order, allowed_misses(k, aim))
