@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from support.objects import Faults, faulty, machine
 
 import vecsearch as vs
 from vecsearch.storage.objects import cache, leases, mirror
-from vecsearch.storage.objects.bucket import UnclearError
+from vecsearch.storage.objects.bucket import Bucket, UnclearError
 from vecsearch.storage.objects.mirror import Mirror
 from vecsearch.storage.objects.places import mirror_of
 from vecsearch.storage.origins import origin_of
@@ -102,6 +102,42 @@ def test_a_life_as_in_a_folder(url: str, root: Path) -> None:
         zip(life(url), life(str(root)), strict=True)  # the folder is the oracle
     ):
         assert there == here, number
+
+
+class SlowBucket:
+    """Keeps names, and removes them when it is told to."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def put(self, name: str, content: bytes) -> None:
+        self.names.add(name)
+
+    def delete(self, names: list[str]) -> None:
+        self.begun.set()
+        assert self.go.wait(30)
+        self.names -= set(names)
+
+
+def test_whoever_looks_for_readers_waits_for_leases_that_are_being_removed() -> None:
+    """Else a purge right after a search could take this process's own lease for a reader's."""
+    bucket = SlowBucket()
+    held = leases.Leases(cast(Bucket, bucket))
+    held.release(held.hold(8))
+    assert bucket.begun.wait(30)  # the thread that renews leases removes it
+    left: list[set[str]] = []
+
+    def look() -> None:
+        held.remove_released()
+        left.append(set(bucket.names))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    looking.join(0.2)
+    bucket.go.set()
+    looking.join(30)
+    assert left == [set()]
 
 
 def test_another_machine_sees_all(url: str, tmp_path: Path) -> None:

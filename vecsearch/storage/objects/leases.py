@@ -158,12 +158,13 @@ class Leases:
                 self.bucket.put(name, held[0])
 
     def remove_released(self) -> None:
-        """Remove the leases that were ended."""
-        with self._lock:
-            done, self._done = self._done, []
-        if done:
-            with self._writing, contextlib.suppress(StorageError):
-                self.bucket.delete(done)
+        """Remove the leases that were ended; another thread that does it already has done it."""
+        with self._writing:
+            with self._lock:
+                done, self._done = self._done, []
+            if done:
+                with contextlib.suppress(StorageError):
+                    self.bucket.delete(done)
 
     def at_exit(self) -> None:
         """Remove the leases of a process that ends."""
