@@ -21,27 +21,7 @@ def factory_bytes(factory: str, n: int, dim: int) -> int:
 
 def index_bytes(index: Any) -> int:
     """How many bytes an index takes in memory."""
-    inner = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexPreTransform):
-        return transform_bytes(inner) + index_bytes(inner.index)
-    if isinstance(inner, faiss.IndexRefine):
-        return index_bytes(inner.base_index) + index_bytes(inner.refine_index)
-    if isinstance(inner, faiss.IndexHNSW | faiss.IndexNSG):
-        links = (
-            inner.hnsw.neighbors.size() * LINK_BYTES + inner.ntotal * NODE_BYTES
-            if isinstance(inner, faiss.IndexHNSW)
-            else inner.ntotal * LINK_BYTES * NSG_LINKS
-        )
-        return int(links + index_bytes(inner.storage))
-    if isinstance(inner, faiss.IndexIVF):
-        stored = int(inner.ntotal)
-        if isinstance(inner, faiss.IndexIVFFastScan):  # it fills each list up to whole blocks
-            block = int(inner.bbs)
-            sizes = (inner.invlists.list_size(number) for number in range(inner.nlist))
-            stored = sum(-(-size // block) * block for size in sizes)
-        lists = stored * inner.code_size + inner.ntotal * 8
-        return int(lists + index_bytes(inner.quantizer) + codebook_bytes(inner))
-    return int(inner.ntotal * inner.sa_code_size() + codebook_bytes(inner))
+    return round(_bytes(index, None))
 
 
 def codebook_bytes(index: Any) -> int:
@@ -67,19 +47,36 @@ def transform_bytes(index: Any) -> int:
     return found
 
 
-def _bytes(index: Any, n: int) -> float:
+def _bytes(index: Any, n: int | None) -> float:
+    """The bytes of an index: with `n` rows, or with those that it has if that is None."""
     index = faiss.downcast_index(index)
+    rows = int(index.ntotal) if n is None else n
     if isinstance(index, faiss.IndexPreTransform):
         return transform_bytes(index) + _bytes(index.index, n)
     if isinstance(index, faiss.IndexRefine):
         return _bytes(index.base_index, n) + _bytes(index.refine_index, n)
     if isinstance(index, faiss.IndexHNSW):
-        lowest, above = index.hnsw.nb_neighbors(0), index.hnsw.nb_neighbors(1)
-        links = lowest + above / max(1, above - 1)
-        return float(n * (LINK_BYTES * links + NODE_BYTES)) + _bytes(index.storage, n)
+        links = float(index.hnsw.neighbors.size() if n is None else n * _links_a_node(index.hnsw))
+        return LINK_BYTES * links + NODE_BYTES * rows + _bytes(index.storage, n)
     if isinstance(index, faiss.IndexNSG):
-        return n * LINK_BYTES * NSG_LINKS + _bytes(index.storage, n)
+        return rows * LINK_BYTES * NSG_LINKS + _bytes(index.storage, n)
     if isinstance(index, faiss.IndexIVF):
-        coarse = _bytes(index.quantizer, index.nlist)
-        return float(n * (index.code_size + 8)) + coarse + codebook_bytes(index)
-    return float(n * index.sa_code_size()) + codebook_bytes(index)
+        coarse = _bytes(index.quantizer, None if n is None else index.nlist)
+        codes = (_places(index) if n is None else n) * index.code_size
+        return float(codes + 8 * rows) + coarse + codebook_bytes(index)
+    return float(rows * index.sa_code_size()) + codebook_bytes(index)
+
+
+def _links_a_node(hnsw: Any) -> float:
+    """Places for links of a node, on average, on all of its levels."""
+    lowest, above = hnsw.nb_neighbors(0), hnsw.nb_neighbors(1)
+    return float(lowest + above / max(1, above - 1))
+
+
+def _places(index: Any) -> int:
+    """Codes that the lists of an inverted file have room for."""
+    if not isinstance(index, faiss.IndexIVFFastScan):
+        return int(index.ntotal)
+    block = int(index.bbs)  # it fills each list up to whole blocks
+    sizes = (index.invlists.list_size(number) for number in range(index.nlist))
+    return sum(-(-size // block) * block for size in sizes)
