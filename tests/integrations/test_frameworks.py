@@ -7,6 +7,7 @@ the framework is installed. Without its packages a test is skipped, and says why
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -28,6 +29,10 @@ PACKAGES = {
     "schemathesis": ["schemathesis>=4.0.0"],
     "ray": ["ray>=2.50.0"],
 }
+RUNS = {"ray": 3}
+"""How often tests are begun again that end without a word of pytest's. Ray ends the whole process,
+with code 1, when the program that keeps its cluster has not answered for a minute."""
+SUMMARY = re.compile(r"^\d+ (passed|failed|error)", re.MULTILINE)
 SHARED = {"gs": "s3", "azure": "s3"}  # tests that run in the environment of others
 
 
@@ -58,19 +63,24 @@ def test_the_adapter_passes_in_an_environment_of_its_own(name: str, tmp_path: Pa
     if name in ("langchain", "haystack"):
         command += ["-o", "asyncio_mode=auto"]
     command += ["-o", "python_files=run_*.py", f"--basetemp={tmp_path / 'run'}"]
-    done = subprocess.run(
-        [*command, str(HERE / f"run_{name}.py")],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    print(done.stdout, done.stderr, sep="\n")
+    for _ in range(RUNS.get(name, 1)):
+        done = subprocess.run(
+            [*command, str(HERE / f"run_{name}.py")],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+        print(done.stdout, done.stderr, sep="\n")
+        if not done.returncode or SUMMARY.search(done.stdout):
+            break  # it passed, or tests failed
+        for log in sorted(Path("/tmp/ray/session_latest/logs").glob("gcs_server.*")):
+            print(f"{log.name} ended with:", log.read_text(errors="replace")[-2000:], sep="\n")
     ends = [
         line for line in done.stdout.splitlines() if line.startswith(("E  ", "FAILED", "ERROR"))
     ]
-    assert done.returncode == 0, "\n".join(ends[-20:])
+    assert done.returncode == 0, "\n".join(ends[-20:]) or f"no test's result: {done.stdout}"
 
 
 @pytest.mark.parametrize(
