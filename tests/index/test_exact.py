@@ -174,3 +174,6 @@ def test_a_search_takes_one_thread_unless_told(monkeypatch: pytest.MonkeyPatch) 
     exact.search(vectors, vectors[:3], 2, Metric.L2)
     exact.search(vectors, vectors[:3], 2, Metric.L2, threads=2)
     assert asked == [1, 2]
+    exact.search(vectors, vectors[:3], 2, Metric.L2, threads=8)
+    exact.search(vectors, vectors[:1], 2, Metric.IP, threads=8)
+    assert asked[2:] == [3, 1]  # with more threads than queries FAISS is three times slower

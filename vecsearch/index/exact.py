@@ -221,7 +221,8 @@ def _knn(
     kernel = faiss.knn_L2sqr if metric is Metric.L2 else faiss.knn_inner_product
     swig = faiss.swig_ptr
     step = min(max(KERNEL_WORK // (count * dim), 8 * threads), KERNEL_QUERIES)
-    with omp_threads(threads):
+    # Given more threads than queries, FAISS divides the rows, and takes three times as long.
+    with omp_threads(min(threads, len(queries))):
         for first in range(0, len(queries), step):
             check_time()
             part = slice(first, first + step)

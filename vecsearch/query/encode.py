@@ -104,12 +104,10 @@ class QueryEncoder:
             raise InvalidInputError(
                 f"the queries have shape {matrix.shape}; expected (number of queries, {self._dim})"
             )
-        sums = squares(matrix)
+        units, sums = units_of(matrix) if self._cosine else (matrix, squares(matrix))
         _refuse(~(sums < self._largest_square), f"the query vector {NOT_FINITE}")
-        if not self._cosine:
-            return matrix
-        _refuse(sums == 0, f"the query {ZERO}")
-        return units(matrix, sums)
+        _refuse((sums == 0) & self._cosine, f"the query {ZERO}")
+        return units
 
     def question(self, query: Any, vector: Vectors | None) -> Question:
         """What a search was for, with which its hits say what they have in common with it."""
@@ -175,17 +173,23 @@ def unit_of(vector: Vectors) -> tuple[Vectors, float]:
     """
     kernels = LOADER.module
     if kernels is None:
-        sums = squares(vector[None])
-        return units(vector[None], sums)[0], float(sums[0])
+        units, sums = units_of(vector[None])
+        return units[0], float(sums[0])
     unit = np.empty(len(vector), np.float32)
     return unit, kernels.unit(vector, unit)
 
 
-def units(vectors: Vectors, sums: npt.NDArray[np.float64]) -> Vectors:
-    """Vectors at length 1; sums: the squares of their lengths, finite and not 0."""
+def units_of(vectors: Vectors) -> tuple[Vectors, npt.NDArray[np.float64]]:
+    """`unit_of` for many: float32 (nq, dim) at length 1, and the squares, float64 (nq,)."""
+    kernels = LOADER.module
+    if kernels is not None:
+        vectors = np.ascontiguousarray(vectors)
+        units = np.empty_like(vectors)
+        return units, np.array([kernels.unit(*pair) for pair in zip(vectors, units, strict=True)])
+    sums = squares(vectors)
     with np.errstate(all="ignore"):
         inverse = 1.0 / np.sqrt(sums)
-        return (vectors.astype(np.float64) * inverse[:, None]).astype(np.float32)
+        return (vectors.astype(np.float64) * inverse[:, None]).astype(np.float32), sums
 
 
 def _refuse(wrong: npt.NDArray[np.bool_], message: str) -> None:

@@ -46,11 +46,16 @@ class Request:
     def search(self, query: Vectors) -> Hits:
         """The hits of a vector."""
         searcher, shape = self.searcher, self.shape
-        by_row = self.passages or not searcher.chunked
-        if by_row and self.excluded is None and shape.is_plain:  # most searches
+        if self.is_plain:
             found = searcher.search(query, shape.k, self.selection, self.recall, self.exact)
             return Hits(searcher.snapshot, found.positions, found.scores, found.plan)
         return self.answer(self.by_vector(query))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the rows that are found are the hits, as in most searches."""
+        by_row = self.passages or not self.searcher.chunked
+        return by_row and self.excluded is None and self.shape.is_plain
 
     def answer(self, ranking: Ranking) -> Hits:
         """The hits of a ranking of rows."""
@@ -80,6 +85,10 @@ class Request:
 def answers(queries: Vectors, request: Request, selections: Sequence[RowSelection]) -> list[Hits]:
     """The hits of many queries, float32 (nq, dim), each among its own rows, on all cores."""
     searcher, shape = request.searcher, request.shape
+    if request.is_plain:
+        found = searcher.batch(queries, shape.k, selections, request.recall, request.exact)
+        snapshot = searcher.snapshot
+        return [Hits(snapshot, each.positions, each.scores, each.plan) for each in found]
     chunked = searcher.chunked and not request.passages
     excluded = 0 if request.excluded is None else len(request.excluded)
     width = shape.width * OVERFETCH if chunked else shape.width

@@ -183,9 +183,8 @@ class FaissIndex:
             parameters = self._parameters[effort] = search_parameters(self._index, effort)
         pointer = faiss.swig_ptr  # this frame keeps the arrays alive while FAISS uses them
         # A graph searches one query on one thread anyway, so the setting need not change.
-        with (
-            contextlib.nullcontext() if count == 1 and self.kind == "hnsw" else omp_threads(threads)
-        ):
+        alone = count == 1 and self.kind == "hnsw"
+        with contextlib.nullcontext() if alone else omp_threads(min(threads, max(count, 1))):
             self._index.search_c(
                 count, pointer(projected), depth, pointer(distances), pointer(labels), parameters
             )
