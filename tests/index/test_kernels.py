@@ -37,7 +37,7 @@ from vecsearch.index.kernels.arguments import (
 from vecsearch.index.kernels.misses import allowed_misses
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import IndexRecipe
-from vecsearch.query.encode import unit_of, units
+from vecsearch.query.encode import unit_of, units_of
 
 pytestmark = pytest.mark.skipif(
     find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
@@ -303,10 +303,13 @@ def test_a_query_has_one_length_alone_in_a_batch_and_compiled(
     scales = 10.0 ** rng.integers(-15, 15, (100, 1))
     vectors = (rng.standard_normal((100, dim)) * scales).astype(np.float32)
     sums = numpy_scores.squares(vectors)
-    batch = units(vectors, sums)
+    batch, lengths = units_of(vectors)
     alone = [unit_of(vector) for vector in vectors]
     monkeypatch.setattr(LOADER, "module", None)
     before = [unit_of(vector) for vector in vectors]
+    for found, squares in (units_of(vectors), units_of(np.asfortranarray(vectors))):
+        assert np.array_equal(found, batch) and np.array_equal(squares, lengths)
+    assert np.array_equal(lengths, sums)
     for number in range(100):
         for unit, square in (alone[number], before[number]):
             assert square == sums[number] and np.array_equal(unit, batch[number])
