@@ -63,6 +63,14 @@ def omp_threads(threads: int) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
+def threads_for(queries: int, threads: int) -> int:
+    """How many of `threads` FAISS searches for so many queries with.
+
+    Given more threads than queries, it divides the rows, and takes three times as long.
+    """
+    return max(1, min(threads, queries))
+
+
 def score_rows(vectors: StoredVectors, query: Vectors, rows: Positions, metric: Metric) -> Scores:
     """Score listed rows against one query.
 
@@ -221,8 +229,7 @@ def _knn(
     kernel = faiss.knn_L2sqr if metric is Metric.L2 else faiss.knn_inner_product
     swig = faiss.swig_ptr
     step = min(max(KERNEL_WORK // (count * dim), 8 * threads), KERNEL_QUERIES)
-    # Given more threads than queries, FAISS divides the rows, and takes three times as long.
-    with omp_threads(min(threads, len(queries))):
+    with omp_threads(threads_for(len(queries), threads)):
         for first in range(0, len(queries), step):
             check_time()
             part = slice(first, first + step)

@@ -52,10 +52,14 @@ class Request:
         return self.answer(self.by_vector(query))
 
     @property
+    def by_row(self) -> bool:
+        """Whether each row is a hit, not a passage of a document that is one."""
+        return self.passages or not self.searcher.chunked
+
+    @property
     def is_plain(self) -> bool:
         """Whether the rows that are found are the hits, as in most searches."""
-        by_row = self.passages or not self.searcher.chunked
-        return by_row and self.excluded is None and self.shape.is_plain
+        return self.by_row and self.excluded is None and self.shape.is_plain
 
     def answer(self, ranking: Ranking) -> Hits:
         """The hits of a ranking of rows."""
@@ -71,7 +75,7 @@ class Request:
         return self._units(ranking).matches(min_score)
 
     def _units(self, ranking: Ranking) -> Ranking:
-        if self.passages or not self.searcher.chunked or ranking.documents:
+        if self.by_row or ranking.documents:
             return ranking
         return DocumentRanking(ranking, self.searcher.snapshot)
 
@@ -89,9 +93,8 @@ def answers(queries: Vectors, request: Request, selections: Sequence[RowSelectio
         found = searcher.batch(queries, shape.k, selections, request.recall, request.exact)
         snapshot = searcher.snapshot
         return [Hits(snapshot, each.positions, each.scores, each.plan) for each in found]
-    chunked = searcher.chunked and not request.passages
     excluded = 0 if request.excluded is None else len(request.excluded)
-    width = shape.width * OVERFETCH if chunked else shape.width
+    width = shape.width if request.by_row else shape.width * OVERFETCH
     requests = [replace(request, selection=selection) for selection in selections]
     rankings = [each.by_vector(query) for query, each in zip(queries, requests, strict=True)]
     if not excluded:

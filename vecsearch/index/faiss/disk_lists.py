@@ -29,7 +29,7 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Labels, Vectors
 from vecsearch.common.mapped import will_need
 from vecsearch.errors import CorruptedError, InvalidInputError
-from vecsearch.index.exact import omp_threads
+from vecsearch.index.exact import omp_threads, threads_for
 from vecsearch.index.faiss.graph import BLOCK
 from vecsearch.index.faiss.graph_search import RowMap
 from vecsearch.index.faiss.index import Distances, FaissIndex
@@ -222,7 +222,7 @@ class DiskIndex(FaissIndex):
         if isinstance(self._quantizer, faiss.IndexHNSW):
             wide = faiss.SearchParametersHNSW(efSearch=max(64, 2 * nprobe))
         pointer = faiss.swig_ptr  # this frame keeps the arrays alive while FAISS uses them
-        with omp_threads(threads):
+        with omp_threads(threads_for(count, threads)):
             self._quantizer.search_c(
                 count, pointer(projected), nprobe, pointer(near), pointer(lists), wide
             )

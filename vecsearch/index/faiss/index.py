@@ -16,7 +16,7 @@ from vecsearch.common.arrays import Labels, Vectors
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import InvalidInputError
 from vecsearch.index.costs import coded_micros, graph_micros, list_micros
-from vecsearch.index.exact import omp_threads
+from vecsearch.index.exact import omp_threads, threads_for
 from vecsearch.index.faiss.graph import BLOCK, link_back
 from vecsearch.index.faiss.graph_search import GraphSearch, NeighborCodes, RowMap
 from vecsearch.index.faiss.grow import growing
@@ -184,7 +184,7 @@ class FaissIndex:
         pointer = faiss.swig_ptr  # this frame keeps the arrays alive while FAISS uses them
         # A graph searches one query on one thread anyway, so the setting need not change.
         alone = count == 1 and self.kind == "hnsw"
-        with contextlib.nullcontext() if alone else omp_threads(min(threads, max(count, 1))):
+        with contextlib.nullcontext() if alone else omp_threads(threads_for(count, threads)):
             self._index.search_c(
                 count, pointer(projected), depth, pointer(distances), pointer(labels), parameters
             )
@@ -206,7 +206,7 @@ class FaissIndex:
         if self.graph_search is None or self._order is None:
             return None
         projected = np.ascontiguousarray(self._projection.queries(queries), np.float32)
-        with omp_threads(threads):
+        with omp_threads(threads_for(len(projected), threads)):
             storage = faiss.downcast_index(self._index.storage)
             distances, rows = storage.search(projected, min(depth, self.n))
         return self._order[rows].astype(np.int64), distances.astype(np.float64)
