@@ -99,10 +99,16 @@ def page(browser: Any, served: Served) -> Iterator[Any]:
     assert not faults
 
 
+def settle(page: Any, says: str) -> None:
+    """Wait until nothing is under way: a status or a hit alone may be of the question before."""
+    page.locator("main[aria-busy=false]").wait_for(state="attached", timeout=60_000)
+    assert says in page.inner_text("#status")
+
+
 def ask(page: Any, question: str) -> None:
     page.fill("#question", question)
     page.press("#question", "Enter")
-    page.locator("#status", has_text="hits").wait_for()
+    settle(page, "hits")
 
 
 def first(page: Any) -> str:
@@ -120,7 +126,7 @@ def test_a_question_is_answered_with_marks(page: Any) -> None:
     assert page.locator("article").count() == 2
     page.fill("#question", " ")
     page.click("#go")
-    page.locator("#status", has_text="Type what you look for").wait_for()
+    settle(page, "Type what you look for")
     assert page.locator("article").count() == 2  # the first documents
 
 
@@ -130,28 +136,28 @@ def test_filters_facets_and_their_errors(page: Any) -> None:
     page.click("#go")
     page.locator("#status.bad", has_text="did you mean 'year'").wait_for()
     page.get_by_role("button", name="Replace yeer → year").click()
-    page.locator("#status", has_text="Nothing found").wait_for()
+    settle(page, "Nothing found")
     assert page.input_value("#filter") == "year = 1"
     page.click("#clear")
-    page.locator("#status", has_text="7 hits").wait_for()
+    settle(page, "7 hits")
     page.get_by_role("button", name="year (integer)").click()
     assert page.input_value("#filter") == "year >= 0"
     page.fill("#filter", "")
     page.get_by_role("button", name="1999", exact=True).click()
-    page.locator("#status", has_text="2 hits").wait_for()
+    settle(page, "2 hits")
     assert page.input_value("#filter") == "year = 1999"
     chosen = page.get_by_role("button", name="1999", exact=True)
     page.locator("#facets button[aria-pressed=true]").wait_for()
     chosen.click()  # once more takes it away
-    page.locator("#status", has_text="7 hits").wait_for()
+    settle(page, "7 hits")
     assert page.input_value("#filter") == ""
     page.fill("#filter", "year > 2023")
     page.press("#filter", "Enter")
-    page.locator("#status", has_text="1 hits").wait_for()
+    settle(page, "1 hits")
     page.click("#clear")
-    page.locator("#status", has_text="7 hits").wait_for()
+    settle(page, "7 hits")
     page.get_by_role("button", name='it\'s "long"', exact=True).click()
-    page.locator("#status", has_text="1 hits").wait_for()
+    settle(page, "1 hits")
     assert page.input_value("#filter") == "kind = 'it''s \"long\"'"
 
 
@@ -161,7 +167,7 @@ def test_nothing_in_a_document_runs(page: Any) -> None:
     assert page.locator("article script").count() == page.locator("article img").count() == 0
     assert HOSTILE in page.locator("article .text").first.inner_text()
     page.get_by_role("button", name=HOSTILE).click()
-    page.locator("#status", has_text="1 hits").wait_for()
+    settle(page, "1 hits")
     ask(page, "xyzzy")
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
@@ -196,7 +202,7 @@ def test_more_like_this_and_why(page: Any, folders: list[Path]) -> None:
     card.get_by_role("button", name="Close").click()
     assert not card.locator(".why").is_visible()
     card.get_by_role("button", name="More like this").click()
-    page.locator("#status", has_text="Like boat").wait_for()
+    settle(page, "Like boat")
     assert "ship" in first(page)
     card = page.locator("article").first
     card.get_by_role("button", name="Why?").click()
@@ -208,7 +214,7 @@ def test_modes(page: Any, folders: list[Path]) -> None:
         for mode, says in (("vector", "exact search"), ("text", "BM25"), ("hybrid", "fusion")):
             page.select_option("#mode", mode)
             ask(page, "harbor boat")
-            page.locator("#status", has_text=says).wait_for()
+            settle(page, says)
             titles = page.locator("article h2 bdi").all_inner_texts()
             assert titles == c.search("harbor boat", mode=mode).ids
     card = page.locator("article").first
@@ -224,7 +230,7 @@ def test_what_is_there_before_a_question(page: Any) -> None:
     page.locator("article", has_text="large ship").get_by_role(
         "button", name="More like this"
     ).click()
-    page.locator("#status", has_text="Like ship").wait_for()
+    settle(page, "Like ship")
     assert "boat" in first(page)
 
 
@@ -278,11 +284,11 @@ def test_facts_map_and_other_collections(page: Any) -> None:
     page.click("#map-box summary")
     page.locator("#map-point", has_text="7 points").wait_for()
     page.click("#map", position={"x": 20, "y": 20})
-    page.locator("#status", has_text="Like ").wait_for()
+    settle(page, "Like ")
     page.select_option("#collection", "empty")
     page.fill("#question", "boat")
     page.click("#go")
-    page.locator("#status", has_text="Nothing found").wait_for()
+    settle(page, "Nothing found")
 
 
 def test_the_map_by_keyboard_in_the_colors_of_the_theme(page: Any) -> None:
@@ -295,10 +301,10 @@ def test_the_map_by_keyboard_in_the_colors_of_the_theme(page: Any) -> None:
     page.wait_for_function(f"(before) => ({drawn})() !== before", arg=light)
     page.select_option("#language", "zh")
     page.locator("#map-point", has_text="7 个点").wait_for()
-    page.locator("#status", has_text="条结果").wait_for()
+    settle(page, "条结果")
     page.select_option("#language", "en")
     page.locator("#map-point", has_text="7 points").wait_for()
-    page.locator("#status", has_text="hits").wait_for()
+    settle(page, "hits")
     page.locator("#facets h2").first.wait_for()
     page.focus("#map")
     told = []
@@ -308,7 +314,7 @@ def test_the_map_by_keyboard_in_the_colors_of_the_theme(page: Any) -> None:
         told.append(page.inner_text("#map-point"))
     assert set(told) <= {each["id"] for each in DOCUMENTS} and told[0] == told[2] != told[1]
     page.keyboard.press("Enter")
-    page.locator("#status", has_text=f"Like {told[-1]}").wait_for()
+    settle(page, f"Like {told[-1]}")
 
 
 def test_conditions_with_quotes_and_alternatives(browser: Any, tmp_path: Path) -> None:
@@ -335,7 +341,7 @@ def test_conditions_with_quotes_and_alternatives(browser: Any, tmp_path: Path) -
         page.fill("#filter", "year = 0 OR year = 2")
         page.get_by_role("button", name=kinds[2], exact=True).click()
         assert page.input_value("#filter") == f"(year = 0 OR year = 2) AND kind = '{kinds[2]}'"
-        page.locator("article", has_text=kinds[2]).wait_for()
+        settle(page, "Type what you look for")
         assert page.locator("article").count() == 1
         page.click("#clear")
         # without a model words are looked for, and nothing else is offered
@@ -357,7 +363,7 @@ def test_a_hit_says_its_page(browser: Any, tmp_path: Path) -> None:
     try:
         page = browser.new_context(locale="en-US").new_page()
         page.goto(server.address)
-        page.locator("#status", has_text="first documents").wait_for()
+        settle(page, "first documents")
         ask(page, "torque")
         assert "page 3" in page.locator("article h2").first.inner_text()
     finally:
@@ -450,14 +456,14 @@ def test_pictures_are_shown_as_thumbnails(browser: Any, tmp_path: Path) -> None:
         page.get_by_role("button", name="folder (text)").wait_for()
         page.fill("#question", "a boat")
         page.press("#question", "Enter")
-        page.locator("#status", has_text="hits").wait_for(timeout=60_000)
+        settle(page, "hits")
         shown = page.locator("article img.thumbnail")
         assert shown.count() == 3
         sizes = shown.evaluate_all("all => all.map((one) => [one.naturalWidth, one.naturalHeight])")
         assert sizes == [[192, 128]] * 3
         assert "text" not in asked[0].post_data_json["columns"], "pictures themselves are large"
         page.get_by_role("button", name="More like this").first.click()
-        page.locator("#status", has_text="2 hits").wait_for()
+        settle(page, "2 hits")
         assert shown.count() == 2
     finally:
         server.stop()
@@ -487,7 +493,7 @@ def test_large_whole_numbers_stay_as_they_are(browser: Any, tmp_path: Path) -> N
         assert all(str(id) in shown for id in ids) and texts[2] in shown
         assert str(2**62 + 1) in shown and "0.1234567890123456" in shown
         page.get_by_role("button", name="More like this").first.click()
-        page.locator("#status", has_text="3 hits").wait_for()
+        settle(page, "3 hits")
         assert str(2**60 + 1) not in first(page) and str(2**60 + 2) in first(page)
         page.locator("#map-box summary").click()
         page.locator("#map-point", has_text="4").wait_for()

@@ -3,7 +3,7 @@
 import { WORDS } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { name: "", info: null, language: "en", hits: [], asked: null, request: 0, counts: 0, points: null, at: null };
+const state = { name: "", info: null, language: "en", hits: [], asked: null, request: 0, counts: 0, points: null, at: null, waiting: 0 };
 
 const word = (key) => WORDS[state.language][key] ?? WORDS.en[key] ?? key;
 
@@ -51,7 +51,18 @@ function write(value) {
   return text.replace(WRITTEN, "$1");
 }
 
+// While answers are awaited, the page says that it is busy: what it shows may be of an earlier question.
+function wait(change) {
+  state.waiting += change;
+  document.querySelector("main").setAttribute("aria-busy", String(state.waiting > 0));
+}
+
 async function call(path, body) {
+  wait(1);
+  try { return await answerOf(path, body); } finally { wait(-1); }
+}
+
+async function answerOf(path, body) {
   const headers = {};
   const key = sessionStorage.getItem("key");
   if (key) headers.Authorization = `Bearer ${key}`;
