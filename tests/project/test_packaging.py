@@ -37,6 +37,7 @@ CORE = {
     "tokenizers",
     "typer",
     "rich",
+    "zlib-ng",
 }
 
 

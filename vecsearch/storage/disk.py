@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from zlib_ng import zlib_ng
 
 from vecsearch.common.cores import cores
 from vecsearch.common.engines import engine_for
@@ -155,7 +155,7 @@ def remove(path: Path) -> None:
 def checksums(buffer: memoryview) -> str:
     """CRC-32 of each `BLOCK` bytes, 8 hexadecimal digits each, without separators."""
     return "".join(
-        f"{zlib.crc32(buffer[at : at + BLOCK]):08x}" for at in range(0, len(buffer), BLOCK)
+        f"{zlib_ng.crc32(buffer[at : at + BLOCK]):08x}" for at in range(0, len(buffer), BLOCK)
     )
 
 
@@ -266,7 +266,7 @@ class CheckedFile:
     def _verify_blocks(self, blocks: Iterable[int]) -> None:
         for block in blocks:
             if not self._verified[block]:
-                crc = zlib.crc32(self._view[block * BLOCK : (block + 1) * BLOCK])
+                crc = zlib_ng.crc32(self._view[block * BLOCK : (block + 1) * BLOCK])
                 if crc != int.from_bytes(self._expected[block * 4 : block * 4 + 4], "big"):
                     end = min((block + 1) * BLOCK, self.ref.bytes)
                     if self._origin is not None:
