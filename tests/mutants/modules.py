@@ -47,6 +47,7 @@ MODULES = {
     "evaluation/recall.py": "tests/evaluation/test_recall.py",
     "query/plan.py": PLAN,
     "query/searcher.py": f"{SEARCHER} {STATES} {VECTORS} {FAR} {COLLECTION}",
+    "query/listed.py": f"tests/query/test_listed.py {STATES} {SEARCHER}",
     "query/paths.py": f"tests/query/test_paths.py {STATES} {SEARCHER} {VECTORS}",
     "query/selection.py": f"tests/query/test_selection.py {SEARCHER} {VECTORS}",
     "query/selection_state.py": f"{STATES} {SEARCHER} {VECTORS}",

@@ -14,7 +14,8 @@ from vecsearch.index.maxsim_scorer import EncodedIndex, MaxSimScorer, Queries, q
 from vecsearch.index.named import NamedSnapshot
 from vecsearch.index.outside import Outside, OutsideCodes
 from vecsearch.index.scorer import VectorScorer
-from vecsearch.query.paths import FaissSearch, Found, Unanswered
+from vecsearch.query.listed import FaissSearch
+from vecsearch.query.paths import Found, Unanswered
 from vecsearch.query.plan import exact_plan, plan
 from vecsearch.query.selection import Selector
 from vecsearch.query.selection_state import SelectionStates

@@ -19,11 +19,11 @@ from vecsearch.index.attached import attach
 from vecsearch.index.kernels.loader import LOADER, Kernel
 from vecsearch.index.outside import Outside
 from vecsearch.index.scorer import VectorScorer
+from vecsearch.query.listed import FaissSearch
 from vecsearch.query.paths import (
     AccessPath,
     CodeScan,
     ExactScan,
-    FaissSearch,
     Found,
     KernelSearch,
     Unanswered,
@@ -80,9 +80,11 @@ class Searcher:
         if index is None:
             return paths
         self.scorer.scattered = index.on_disk
-        faiss = FaissSearch(index, self.attached, self.scorer, self.states)
-        paths["index"] = faiss
         graph, compiled = index.graph_search, self.kernel == "numba"
+        # Rows in a graph of bytes may lie outside it with codes of their own: kernels know these.
+        judged = self._numba and self.scorer.float32 and graph is None and not index.on_disk
+        given = index, self.attached, self.scorer, self.states
+        paths["index"] = faiss = FaissSearch(*given, compiled=judged)
         if graph is not None:
             paths["scan"] = CodeScan(graph, self.states, compiled=compiled)
             if compiled:

@@ -12,6 +12,7 @@ from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import AttachedIndex
 from vecsearch.index.faiss import NO_MASK, Effort, Request, fixed_effort
+from vecsearch.index.kernels.arguments import NO_ROWS
 from vecsearch.index.kernels.misses import allowed_misses, first_depth
 from vecsearch.index.outside import Outside
 from vecsearch.index.scorer import VectorScorer
@@ -107,10 +108,12 @@ class SelectionState:
 
     def _new_requests(self, k: int, plan: Plan) -> list[Request]:
         assert self._scorer.table is not None
-        mask = self.selection.mask
+        mask, row_map = self.selection.mask, self._attached.row_map
+        if row_map is None or row_map.dtype != np.int32:  # of an index that FAISS searches
+            row_map = NO_ROWS
         return [
             Request(
-                self._attached.row_map,
+                row_map,
                 NO_MASK if mask is None else np.require(mask, bool, ["C", "W"]),
                 np.require(self.uncoded, np.int64, ["C", "W"]),
                 *self.outside,

@@ -109,9 +109,19 @@ class Projection:
 
         Those of zero, or for `EUCLIDEAN` of the mean: float64 (components,).
         """
+        return self._zero_codes[metric == EUCLIDEAN]
+
+    @lazy
+    def _zero_codes(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         assert self.mean is not None
-        zero = self.mean if metric == EUCLIDEAN else np.zeros_like(self.mean)
-        return np.asarray(self.raw(zero[None])[0].astype(np.float64))
+        both = np.zeros_like(self.mean), self.mean
+        of_zero, of_mean = (self.raw(zero[None])[0] for zero in both)
+        return of_zero.astype(np.float64), of_mean.astype(np.float64)
+
+    @lazy
+    def _wide_moments(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        assert self.mean is not None and self.variances is not None
+        return self.mean.astype(np.float64), self.variances.astype(np.float64)
 
     def scores_at_large(
         self, queries: Vectors, metric: int
@@ -125,15 +135,14 @@ class Projection:
         Returns:
             float64 (nq,), twice.
         """
-        assert self.mean is not None and self.variances is not None
-        wide, mean = queries.astype(np.float64), self.mean.astype(np.float64)
+        wide, (mean, own_variances) = queries.astype(np.float64), self._wide_moments
         from_mean = np.square(wide - mean).sum(axis=1)
         squares = from_mean if metric == EUCLIDEAN else np.square(wide).sum(axis=1)
         coded = self.scale and not self.inner_product
         stored = self.queries(queries) if coded else self.raw(queries)
         parts = np.square((stored - self.zero_codes(metric)) / (self.scale or 1.0))
         others = self.rest * np.maximum(squares - parts.sum(axis=1), 0)
-        variances = parts @ self.variances.astype(np.float64) + others
+        variances = parts @ own_variances + others
         means = -(from_mean + self.own_mean) if metric == EUCLIDEAN else wide @ mean
         if metric == EUCLIDEAN:
             variances = 4 * variances + self.own_variance

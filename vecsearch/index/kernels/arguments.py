@@ -26,6 +26,9 @@ NOTHING_OUTSIDE = np.empty((0, 0), np.uint8), np.empty(0, np.int32)
 TOO_FEW = -1  # what a search returns if too few of its candidates match,
 UNSURE = -2  # if the query is too hard for the efforts it was given,
 FAR = -3  # and if it is farther from the rows than any query of calibration
+AGAIN = -16  # less a stage: what `judge` returns if the query is to be searched with that next
+NONE_FOUND = float(np.finfo(np.float32).max)  # FAISS's distance where it has no candidate
+NO_ROWS = np.empty(0, np.int32)
 
 
 class Moments(NamedTuple):

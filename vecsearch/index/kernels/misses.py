@@ -39,14 +39,6 @@ def next_depth(depth: int) -> int:
     return depth + depth // 4 + 1
 
 
-def next_stage(stage: Any, sizes: Any) -> Any:
-    """The stage after one whose candidates were too few: the first with half as many more."""
-    following = stage + 1
-    while following < len(sizes) - 1 and 2 * sizes[following] < 3 * sizes[stage]:
-        following += 1
-    return following
-
-
 def allowed_misses(k: int, recall: float) -> float:
     """The expected misses at which scoring stops.
 

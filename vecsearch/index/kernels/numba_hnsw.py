@@ -17,10 +17,9 @@ import numba
 import numpy as np
 from numba import types
 
-from vecsearch.index.kernels.arguments import CHUNK, FAR, TOO_FEW, UNSURE
+from vecsearch.index.kernels.arguments import CHUNK, TOO_FEW, UNSURE
 from vecsearch.index.kernels.compiled import EXACT, OPTIONS, array_type, entry_point
 from vecsearch.index.kernels.intrinsics import BLOCK, prefetch, prefetch_row, squared_distance
-from vecsearch.index.kernels.misses import next_stage
 from vecsearch.index.kernels.numba_graph import (
     EMPTY,
     FORGOTTEN,
@@ -34,15 +33,17 @@ from vecsearch.index.kernels.numba_graph import (
     search_graph,
     widen,
 )
+from vecsearch.index.kernels.numba_judge import judge as judge
 from vecsearch.index.kernels.numba_neighbors import prepare
 from vecsearch.index.kernels.numba_scores import (
     address_of,
+    after_contrast,
     at_large,
+    higher_stage,
     list_near,
     rank,
     score_lists,
     score_of,
-    strict,
     write_unit,
 )
 from vecsearch.index.kernels.numba_types import (
@@ -108,8 +109,6 @@ def _take_outside(request: Any, scratch: Any, limit: Any, dim: Any) -> Any:
 
 # -- entry points --
 
-higher_stage = strict(next_stage)
-
 
 @inline
 def _row_of_rank(pool: Any, rank_: Any, count: Any, row_map: Any) -> Any:
@@ -163,23 +162,17 @@ def _search(
         before = stage
         used, spared, _ = extend(stored, graph, 0, code, size, used, spared, scratch)
         count = used - CHUNK
-        row = np.int64(-1)
+        row, score, following = np.int64(-1), np.inf, higher_stage(stage, efforts)
         if known:
             row = _row_of_rank(scratch.pool, request.effort.rank, count, request.row_map)
         if row >= 0:
             score = score_of(query, row, request)
-            if score < request.effort.farthest:
-                if stage >= request.effort.far_from or stage == stages - 1:
-                    return FAR
-                stage = higher_stage(stage, efforts)
-                continue
             contrast = (score - mean) / deviation
-        if contrast < request.effort.contrasts[stage]:
-            if stage == stages - 1:
-                return UNSURE
-            stage += 1
-            while stage < stages - 1 and contrast < request.effort.contrasts[stage]:
-                stage += 1
+        after = after_contrast(stage, following, score, contrast, request.effort)
+        if after < 0:
+            return after
+        if after > stage:
+            stage = after
             continue
         if np.isinf(request.effort.misses):
             size = request.depth
@@ -196,7 +189,7 @@ def _search(
         found = rank(query, positions, distances, near, complete, request, rows, scores)
         if found != UNSURE:
             return found
-        stage = higher_stage(stage, efforts)
+        stage = following
     return UNSURE
 
 

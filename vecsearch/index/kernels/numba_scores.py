@@ -15,10 +15,12 @@ from vecsearch.index.kernels.contrast import spread_at_large
 from vecsearch.index.kernels.intrinsics import sum_of_products, sum_of_squares
 from vecsearch.index.kernels.misses import LEAST, crowding, expected_misses, next_depth
 from vecsearch.index.kernels.numpy_scores import LARGEST, TINY
+from vecsearch.index.kernels.stages import next_stage, stage_after
 
 strict = numba.njit(nogil=True, boundscheck=False, fastmath=False)
 misses, crowded = strict(expected_misses), strict(crowding)
 deeper, spread = strict(next_depth), strict(spread_at_large)
+higher_stage, after_contrast = strict(next_stage), strict(stage_after)
 
 
 @strict

@@ -19,7 +19,6 @@ from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.index.kernels import neighbor_codes
 from vecsearch.index.kernels.arguments import (
     EUCLIDEAN,
-    FAR,
     INNER_PRODUCT,
     TOO_FEW,
     UNSURE,
@@ -29,9 +28,10 @@ from vecsearch.index.kernels.arguments import (
     Scratch,
 )
 from vecsearch.index.kernels.contrast import spread_at_large
-from vecsearch.index.kernels.misses import LEAST, crowding, expected_misses, next_depth, next_stage
+from vecsearch.index.kernels.misses import LEAST, crowding, expected_misses, next_depth
 from vecsearch.index.kernels.numpy_scores import Wide, final_scores
 from vecsearch.index.kernels.query_codes import encode_queries
+from vecsearch.index.kernels.stages import next_stage, stage_after
 
 VISITED = 1  # the lowest bit of a key
 NO_LIMIT = 2**63 - 1  # the key of an unused place
@@ -57,20 +57,15 @@ def search(
         keys = search.extend(efforts[stage])
         rows_left = _positions(keys[request.effort.rank - 1 :], request)
         rows_left = rows_left[rows_left >= 0]
+        score, following = np.inf, next_stage(stage, efforts)
         if at_large is not None and len(rows_left):
             score = _scores_at(query, rows_left[:1], request)[0]
-            if score < request.effort.farthest:
-                if stage >= request.effort.far_from or stage == len(efforts) - 1:
-                    return FAR
-                stage = next_stage(stage, efforts)
-                continue
             contrast = (score - at_large[0]) / at_large[1]
-        if contrast < request.effort.contrasts[stage]:
-            if stage == len(efforts) - 1:
-                return UNSURE
-            stage += 1
-            while stage < len(efforts) - 1 and contrast < request.effort.contrasts[stage]:
-                stage += 1
+        after = int(stage_after(stage, following, score, contrast, request.effort))
+        if after < 0:
+            return after
+        if after > stage:
+            stage = after
             continue
         size = efforts[stage]
         if np.isinf(request.effort.misses):
@@ -84,7 +79,7 @@ def search(
         count = _rank(query, found, distances, outside, complete, request, rows, scores)
         if count != UNSURE:
             return count
-        stage = next_stage(stage, efforts)
+        stage = following
     return UNSURE
 
 
