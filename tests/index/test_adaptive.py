@@ -22,8 +22,8 @@ from vecsearch.index.kernels.misses import (
     expected_misses,
     first_depth,
     next_depth,
-    next_stage,
 )
+from vecsearch.index.kernels.stages import next_stage
 from vecsearch.index.outcomes import Outcome, Tried, _fit_logistic, outcome_of
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.ruler import Truth
