@@ -74,7 +74,7 @@ LIBRARIES = frozenset(
     "numba numpy obstore opencc openpyxl pandas PIL polars pptx prometheus_client pyarrow pydantic "
     "pynndescent pypdfium2 pypinyin qdrant_client ray rich rjieba safetensors scipy selectolax "
     "sentence_transformers sklearn snowballstemmer sqlglot starlette synonyms timm tokenizers "
-    "torch torchvision transformers typer umap uvicorn vecsearch watchfiles".split()
+    "torch torchvision transformers typer umap uvicorn vecsearch watchfiles zlib_ng".split()
 )
 _LONGEST_CAUSE = 300  # characters of another exception's message
 
